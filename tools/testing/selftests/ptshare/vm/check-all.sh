@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# `make check-all`: hours.  Each part adds a line (date, build, seed, result) to
+# build/check-all.log, so that the parts may be run on different days.
+#
+# PARTS='tests mutants series regress' chooses some.
+set -eu
+. "$(dirname "$0")/lib.sh"
+
+log=$build/check-all.log
+parts=${PARTS:-tests mutants series regress}
+export PTSHARE_SEED=${PTSHARE_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
+
+build_id()
+{
+	echo "$(git -C "$top" describe --always --dirty 2>/dev/null || echo unknown)" \
+		"linux-$(cat "$build/linux-orig.version" 2>/dev/null || echo unknown)"
+}
+
+part()
+{
+	case $1 in
+	tests)	PTSHARE_ALL=1 PTSHARE_TEST_SECS=${PTSHARE_TEST_SECS:-10} \
+		PTSHARE_PROG_TIMEOUT=3600 TIMEOUT=14400 "$vm_dir/check.sh" ;;
+	mutants) "$vm_dir/mutants.sh" ;;
+	series)	"$vm_dir/source.sh"
+		BUILD=1 "$vm_dir/series.sh" series ;;
+	regress) "$vm_dir/regress.sh" ;;
+	*)	die "no part $1" ;;
+	esac
+}
+
+# The result is the part's last line and its status.
+run()
+{
+	local rc=0
+
+	echo "== $1 (seed $PTSHARE_SEED)"
+	(part "$1") | tee "$build/check-all.$1" || rc=$?
+	printf '%s %s seed %s %s: %s (status %s)\n' "$(date -u +%FT%TZ)" "$(build_id)" \
+		"$PTSHARE_SEED" "$1" "$(tail -n 1 "$build/check-all.$1")" "$rc" >>"$log"
+	return $rc
+}
+
+set -o pipefail
+mkdir -p "$build"
+bad=0
+done_parts=0
+failed=0
+for name in $parts; do
+	done_parts=$((done_parts + 1))
+	run "$name" || failed=$((failed + 1))
+done
+tail -n "$done_parts" "$log"
+[ "$failed" = 0 ] || bad=1
+echo "$((done_parts - failed)) parts passed, $failed failed"
+exit $bad

@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# `make check`: builds everything, runs every check, ends with the count.
+# T='name ...' runs only these test programs (FLAVOR=fast takes that kernel).
+# PTSHARE_ALL=1 adds the programs of check-all.
+set -eu
+. "$(dirname "$0")/lib.sh"
+. "$vm_dir/report.sh"
+
+only=${PTSHARE_ONLY:-}
+start=$SECONDS
+
+names()
+{
+	make -s -C "$linux/tools/testing/selftests/ptshare" OUTPUT="$build/kselftest/ptshare" "names-$1"
+}
+
+bats_names()
+{
+	local file
+
+	for file in "$top"/tools/mshare-ctl/tests/vm-*.bats; do
+		[ ! -e "$file" ] || basename "$file"
+	done
+}
+
+build_all()
+{
+	local flavor
+
+	"$vm_dir/deps.sh"
+	"$vm_dir/source.sh"
+	"$vm_dir/tools.sh"
+	for flavor in "$@"; do
+		"$vm_dir/kernel.sh" "$flavor"
+	done
+}
+
+programs()
+{
+	[ $# -gt 1 ] || return 0
+	echo "== programs in the $1 guest"
+	"$vm_dir/programs.sh" "$@"
+}
+
+everything()
+{
+	local more=
+
+	build_all fast debug
+	echo "== built ($((SECONDS - start)) s)"
+	echo "== checks without a guest"
+	"$vm_dir/lint.sh"
+	[ "${PTSHARE_ALL:-0}" = 0 ] || more=$(names all)
+	# shellcheck disable=SC2046,SC2086 # lists of words
+	MEM=${MEM:-6G} programs debug $(names debug) $(bats_names) $more
+	# shellcheck disable=SC2046 # a list of words
+	MEM=${MEM:-8G} programs fast $(names fast)
+}
+
+some()
+{
+	local fast debug name
+
+	build_all
+	fast=
+	debug=
+	for name in $only; do
+		if [ "${FLAVOR_SET:-}" = fast ] || [[ " $(names fast) " = *" $name "* ]]; then
+			fast="$fast $name"
+		else
+			debug="$debug $name"
+		fi
+	done
+	# shellcheck disable=SC2086 # lists of words
+	{
+		[ -z "$debug" ] || { "$vm_dir/kernel.sh" debug; MEM=${MEM:-6G} programs debug $debug; }
+		[ -z "$fast" ] || { "$vm_dir/kernel.sh" fast; MEM=${MEM:-8G} programs fast $fast; }
+	}
+}
+
+report_reset
+if [ -n "$only" ]; then
+	some
+else
+	everything
+fi
+echo "== $(((SECONDS - start) / 60)) min"
+report_end

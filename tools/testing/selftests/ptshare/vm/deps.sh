@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Owns the list of Debian packages.  Installs what dpkg does not know, with apt,
+# as root or through sudo; says what it does and does nothing when all is there.
+#
+# usage: deps.sh [build|vm|tools|check]...	(all groups without an argument)
+set -eu
+. "$(dirname "$0")/lib.sh"
+
+pkg_build="build-essential flex bison bc libelf-dev libssl-dev cpio rsync quilt kmod xz-utils patch util-linux"
+pkg_vm="qemu-system-x86 procps util-linux kmod iproute2 e2fsprogs"
+pkg_tools="build-essential pkg-config libsmartcols-dev liburing-dev libcap-dev libnuma-dev python3-docutils"
+pkg_check="bats bats-assert bats-support bats-file jq sparse stress-ng shellcheck mandoc codespell libcap2-bin perl git"
+
+wanted()
+{
+	local group
+
+	for group in "$@"; do
+		case $group in
+		build)	echo "$pkg_build"
+			# A tree given by hand replaces Debian's package.
+			[ -n "${KERNEL_SRC:-}" ] || echo linux-source-6.12 ;;
+		vm)	echo "$pkg_vm" ;;
+		tools)	echo "$pkg_tools" ;;
+		check)	echo "$pkg_check" ;;
+		*)	die "unknown package group $group" ;;
+		esac
+	done | tr ' ' '\n' | sort -u
+}
+
+missing()
+{
+	local pkg
+
+	for pkg in $(wanted "$@"); do
+		dpkg-query -W -f '${db:Status-Abbrev}' "$pkg" 2>/dev/null |
+			grep -q '^[ih]i' || echo "$pkg"
+	done
+}
+
+as_root()
+{
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	else
+		command -v sudo >/dev/null || die "not root and no sudo: install these packages by hand: $list"
+		sudo "$@"
+	fi
+}
+
+apt()
+{
+	# The needs of a terminal (progress, questions) break unattended runs.
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q \
+		-o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 "$@" >&2 </dev/null
+}
+
+[ $# -gt 0 ] || set -- build vm tools check
+list=$(missing "$@" | tr '\n' ' ')
+[ -n "$list" ] || exit 0
+command -v apt-get >/dev/null || die "no apt-get here; these are needed: $list"
+say "installing: $list"
+apt update || say "apt-get update failed, trying with the lists at hand"
+# shellcheck disable=SC2086 # a list of words
+apt install -y --no-install-recommends $list
+list=$(missing "$@" | tr '\n' ' ')
+[ -z "$list" ] || die "still missing: $list"
