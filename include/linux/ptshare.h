@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What core mm and the file layer see of ptshare. With CONFIG_PTSHARE off
+ * every helper is a constant and its caller compiles to what it was before.
+ */
+#ifndef _LINUX_PTSHARE_H
+#define _LINUX_PTSHARE_H
+
+#include <linux/mm.h>
+
+struct file;
+struct ptshare;
+struct ptshare_info;
+struct ptshare_map;
+struct ptshare_protect;
+struct ptshare_query;
+struct ptshare_range_prot;
+struct ptshare_region;
+struct vm_area_struct;
+
+/* Called only where vma_is_ptshare() holds, so they need no stand-in. */
+vm_fault_t ptshare_fault(struct vm_area_struct *vma, unsigned long address,
+			 unsigned int flags);
+struct vm_area_struct *ptshare_gup_begin(struct vm_area_struct *vma,
+					 unsigned long address, bool nowait,
+					 unsigned long *haddr);
+void ptshare_gup_end(struct vm_area_struct *host);
+bool ptshare_clip_populate(struct vm_area_struct *vma, unsigned long *start,
+			   unsigned long *end);
+bool ptshare_advice_ok(int advice);
+
+#ifdef CONFIG_PTSHARE
+
+extern const struct vm_operations_struct ptshare_vm_ops;
+
+/**
+ * vma_is_ptshare - is this VMA a window on a container?
+ * @vma: the VMA; the caller holds its mmap_lock or its VMA lock
+ *
+ * The flag test comes first, so that an ordinary VMA costs no load of vm_ops.
+ */
+static inline bool vma_is_ptshare(const struct vm_area_struct *vma)
+{
+	return (vma->vm_flags & VM_PFNMAP) && vma->vm_ops == &ptshare_vm_ops;
+}
+
+/*
+ * A protection fault of a region, told apart from a fault beside every VMA.
+ * Always set together with VM_FAULT_SIGSEGV.
+ */
+#define VM_FAULT_PTSHARE_ACCERR	((__force vm_fault_t)0x100000)
+
+static inline bool ptshare_fault_is_accerr(vm_fault_t fault)
+{
+	return (__force unsigned int)fault &
+	       (__force unsigned int)VM_FAULT_PTSHARE_ACCERR;
+}
+
+vm_fault_t ptshare_host_fault(struct vm_area_struct *host, unsigned long address,
+			      unsigned int flags);
+
+#else /* CONFIG_PTSHARE */
+
+static inline bool vma_is_ptshare(const struct vm_area_struct *vma)
+{
+	return false;
+}
+
+static inline bool ptshare_fault_is_accerr(vm_fault_t fault)
+{
+	return false;
+}
+
+#endif /* CONFIG_PTSHARE */
+
+/*
+ * The container itself, for fs/ptshare.c. Arguments have been checked for
+ * flags and reserved fields only; all of these sleep and none may be called
+ * with an mmap_lock held.
+ */
+struct ptshare *ptshare_create(unsigned long length, unsigned long prot);
+void ptshare_get(struct ptshare *pt);
+void ptshare_put(struct ptshare *pt);
+void ptshare_set_file(struct ptshare *pt, struct file *file);
+int ptshare_mmap(struct ptshare *pt, struct vm_area_struct *vma);
+int ptshare_map(struct ptshare *pt, struct file *backing,
+		const struct ptshare_map *map);
+int ptshare_unmap(struct ptshare *pt, u64 offset, u64 length);
+int ptshare_protect(struct ptshare *pt, const struct ptshare_range_prot *ranges,
+		    unsigned int nr, u32 *failed);
+int ptshare_query(struct ptshare *pt, u64 start, struct ptshare_region *regions,
+		  unsigned int room, unsigned int *filled, u64 *next);
+unsigned int ptshare_query_bound(struct ptshare *pt);
+int ptshare_seal(struct ptshare *pt, u32 seals);
+int ptshare_info(struct ptshare *pt, struct ptshare_info *info);
+void ptshare_limits(struct ptshare_info *info);
+
+#define PTSHARE_MAX_RANGES	65536U
+
+#endif /* _LINUX_PTSHARE_H */

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ptshare containers: life and death, who pays, and what mmap makes of one.
+ *
+ * Owns struct ptshare and its mm (cmm). The lock order is in ptshare.h.
+ */
+#include <linux/memcontrol.h>
+#include <linux/mempolicy.h>
+#include <linux/mman.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <asm/tlb.h>
+#include <uapi/linux/ptshare.h>
+
+#include "internal.h"
+#include "ptshare.h"
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/ptshare.h>
+
+static struct lock_class_key ptshare_mmap_lock_key;
+static struct lock_class_key ptshare_i_mmap_key;
+
+#ifdef CONFIG_MEMCG
+/**
+ * ptshare_mm_memcg - the memory cgroup that pays for a container's mm
+ * @mm: any mm
+ *
+ * Context: RCU read lock.
+ * Return: NULL if @mm is no container's. The nearest online ancestor stands in
+ * for a creator whose group was removed, so that no dead group is charged for
+ * ever. The container's reference on the creator's group holds all of them.
+ */
+struct mem_cgroup *ptshare_mm_memcg(struct mm_struct *mm)
+{
+	struct ptshare *pt = READ_ONCE(mm->ptshare);
+	struct mem_cgroup *memcg;
+
+	if (!pt)
+		return NULL;
+
+	memcg = pt->memcg;
+	while (memcg && !mem_cgroup_online(memcg))
+		memcg = parent_mem_cgroup(memcg);
+	return memcg;
+}
+#endif
+
+/* Allocations until ptshare_charge_end() are the creator's. */
+struct mem_cgroup *ptshare_charge_begin(struct ptshare *pt)
+{
+	struct mem_cgroup *memcg = NULL;
+
+#ifdef CONFIG_MEMCG
+	rcu_read_lock();
+	memcg = ptshare_mm_memcg(pt->cmm);
+	rcu_read_unlock();
+#endif
+	return set_active_memcg(memcg);
+}
+
+void ptshare_charge_end(struct mem_cgroup *old)
+{
+	set_active_memcg(old);
+}
+
+int ptshare_check_range(const struct ptshare *pt, u64 offset, u64 length)
+{
+	if (!length || !PAGE_ALIGNED(offset) || !PAGE_ALIGNED(length))
+		return -EINVAL;
+	if (offset > pt->length || length > pt->length - offset)
+		return -EINVAL;
+	return 0;
+}
+
+int ptshare_check_prot(const struct ptshare *pt, u32 prot)
+{
+	if (prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC))
+		return -EINVAL;
+	if ((prot & PROT_WRITE) && !(prot & PROT_READ))
+		return -EINVAL;
+	if (prot & PROT_EXEC)
+		return -EACCES;
+	if (ptshare_prot_flags(prot) & ~pt->max_flags)
+		return -EACCES;
+	return 0;
+}
+
+/* An mm for no task: nobody's exit is to be followed, nobody's flags count. */
+static struct mm_struct *ptshare_mm_alloc(struct ptshare *pt)
+{
+	struct mm_struct *cmm = mm_alloc();
+
+	if (!cmm)
+		return NULL;
+
+	lockdep_set_class(&cmm->mmap_lock, &ptshare_mmap_lock_key);
+#ifdef CONFIG_MEMCG
+	RCU_INIT_POINTER(cmm->owner, NULL);
+#endif
+	cmm->flags = 0;
+	cmm->def_flags = 0;
+	WRITE_ONCE(cmm->ptshare, pt);
+	return cmm;
+}
+
+static void ptshare_init(struct ptshare *pt, unsigned long length,
+			 unsigned long prot)
+{
+	kref_init(&pt->refs);
+	pt->length = length;
+	pt->max_flags = ptshare_prot_flags(prot);
+	address_space_init_once(&pt->mapping);
+	lockdep_set_class(&pt->mapping.i_mmap_rwsem, &ptshare_i_mmap_key);
+	mapping_set_gfp_mask(&pt->mapping, GFP_HIGHUSER);
+	pt->mapping.a_ops = &empty_aops;
+	pt->notifier.ops = &ptshare_notifier_ops;
+	ptshare_gates_init(pt);
+}
+
+/**
+ * ptshare_create - make an empty container, charged to the caller's cgroup
+ * @length: bytes
+ * @prot: PROT_READ or PROT_READ | PROT_WRITE
+ *
+ * Context: sleeps.
+ * Return: the container with one reference, which ptshare_set_file() hands to
+ * the first file; -EINVAL, -EOPNOTSUPP for PROT_EXEC, -ENOMEM, -EINTR.
+ */
+struct ptshare *ptshare_create(unsigned long length, unsigned long prot)
+{
+	struct ptshare *pt;
+	int err;
+
+	if (prot & PROT_EXEC)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (prot != PROT_READ && prot != (PROT_READ | PROT_WRITE))
+		return ERR_PTR(-EINVAL);
+	if (!length || !PAGE_ALIGNED(length) ||
+	    length > TASK_SIZE_MAX - 2 * PTSHARE_BASE)
+		return ERR_PTR(-EINVAL);
+
+	pt = kzalloc(sizeof(*pt), GFP_KERNEL_ACCOUNT);
+	if (!pt)
+		return ERR_PTR(-ENOMEM);
+	ptshare_init(pt, length, prot);
+
+	err = -ENOMEM;
+	pt->cmm = ptshare_mm_alloc(pt);
+	if (!pt->cmm)
+		goto err_free;
+
+	err = mmu_notifier_register(&pt->notifier, pt->cmm);
+	if (err)
+		goto err_mm;
+
+	pt->memcg = get_mem_cgroup_from_mm(current->mm);
+	trace_ptshare_create(pt, prot);
+	return pt;
+
+err_mm:
+	WRITE_ONCE(pt->cmm->ptshare, NULL);
+	mmput(pt->cmm);
+err_free:
+	kfree_rcu(pt, rcu);
+	return ERR_PTR(err);
+}
+
+/*
+ * UNMAP leaves page tables behind, and exit_mmap() looks for them below VMAs
+ * only. Give back what lies in the holes; what a table shares with a region
+ * stays for exit_mmap().
+ */
+static void ptshare_free_hole_tables(struct ptshare *pt)
+{
+	VMA_ITERATOR(vmi, pt->cmm, 0);
+	unsigned long end = PTSHARE_BASE + pt->length;
+	unsigned long hole = PTSHARE_BASE, floor = FIRST_USER_ADDRESS;
+	struct mm_struct *cmm = pt->cmm;
+	struct vm_area_struct *vma;
+	struct mmu_gather tlb;
+
+	mmap_write_lock(cmm);
+	tlb_gather_mmu(&tlb, cmm);
+	for_each_vma(vmi, vma) {
+		if (hole < vma->vm_start)
+			free_pgd_range(&tlb, hole, vma->vm_start, floor,
+				       vma->vm_start);
+		hole = vma->vm_end;
+		floor = vma->vm_end;
+	}
+	if (hole < end)
+		free_pgd_range(&tlb, hole, end, floor, USER_PGTABLES_CEILING);
+	tlb_finish_mmu(&tlb);
+	mmap_write_unlock(cmm);
+}
+
+/*
+ * The last file is gone, and with it every window: nobody but a core mm walker
+ * with a reference of its own can look at cmm.
+ */
+static void ptshare_release(struct kref *refs)
+{
+	struct ptshare *pt = container_of(refs, struct ptshare, refs);
+	struct mm_struct *cmm = pt->cmm;
+
+	VM_WARN_ON_ONCE(atomic_read(&pt->nr_windows));
+	VM_WARN_ON_ONCE(mapping_mapped(&pt->mapping));
+
+	mmu_notifier_unregister(&pt->notifier, cmm);
+	ptshare_free_hole_tables(pt);
+	/* Whoever still has a reference on cmm finds it owned by nobody. */
+	WRITE_ONCE(cmm->ptshare, NULL);
+	mmput(cmm);
+	mem_cgroup_put(pt->memcg);
+	kfree_rcu(pt, rcu);
+}
+
+void ptshare_get(struct ptshare *pt)
+{
+	kref_get(&pt->refs);
+}
+
+void ptshare_put(struct ptshare *pt)
+{
+	kref_put(&pt->refs, ptshare_release);
+}
+
+/**
+ * ptshare_set_file - tie a container to its first file
+ * @pt: container
+ * @file: not installed yet
+ *
+ * The mapping is the container's own, not the inode's: it takes a lock class
+ * of its own, which would stay with the inode's memory.
+ */
+void ptshare_set_file(struct ptshare *pt, struct file *file)
+{
+	pt->ino = file_inode(file)->i_ino;
+	pt->mapping.host = file_inode(file);
+	file->f_mapping = &pt->mapping;
+}
+
+static void ptshare_vm_open(struct vm_area_struct *vma)
+{
+	/* fork: the parent's tables were not copied, so there is no mirror */
+	atomic_long_set(window_mirrors(vma), 0);
+	atomic_inc(&vma_ptshare(vma)->nr_windows);
+}
+
+static void ptshare_vm_close(struct vm_area_struct *vma)
+{
+	atomic_dec(&vma_ptshare(vma)->nr_windows);
+}
+
+static int ptshare_vm_may_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	return -EINVAL;
+}
+
+/* Permissions are the container's: a window has the superset and keeps it. */
+static int ptshare_vm_mprotect(struct vm_area_struct *vma, unsigned long start,
+			       unsigned long end, unsigned long newflags)
+{
+	return newflags == vma->vm_flags ? 0 : -EACCES;
+}
+
+#ifdef CONFIG_NUMA
+static int ptshare_vm_set_policy(struct vm_area_struct *vma,
+				 struct mempolicy *pol)
+{
+	return -EINVAL;
+}
+#endif
+
+/* One object for every window: vma_is_ptshare() compares its address. */
+const struct vm_operations_struct ptshare_vm_ops = {
+	.open		= ptshare_vm_open,
+	.close		= ptshare_vm_close,
+	.may_split	= ptshare_vm_may_split,
+	.mprotect	= ptshare_vm_mprotect,
+#ifdef CONFIG_NUMA
+	.set_policy	= ptshare_vm_set_policy,
+#endif
+};
+
+/**
+ * ptshare_advice_ok - may madvise(2) act on a window?
+ * @advice: MADV_*
+ *
+ * What would be ignored is refused, so that nobody believes it did something.
+ */
+bool ptshare_advice_ok(int advice)
+{
+	switch (advice) {
+	case MADV_DONTFORK:
+	case MADV_DOFORK:
+	case MADV_DONTDUMP:
+	case MADV_POPULATE_READ:
+	case MADV_POPULATE_WRITE:
+	case MADV_HWPOISON:
+	case MADV_SOFT_OFFLINE:
+		return true;
+	}
+	return false;
+}
+
+/**
+ * ptshare_mmap - make a new VMA a window
+ * @pt: container
+ * @vma: not visible to anybody yet
+ *
+ * VM_PFNMAP keeps away what would look for struct pages in the window's own
+ * tables: reclaim, NUMA balancing, KSM, DAMON, soft-dirty, the OOM reaper.
+ *
+ * Context: mmap_lock of the caller's mm for write.
+ * Return: 0, -EINVAL or -EACCES.
+ */
+int ptshare_mmap(struct ptshare *pt, struct vm_area_struct *vma)
+{
+	unsigned long size = vma->vm_end - vma->vm_start;
+
+	VM_WARN_ON_ONCE(vma->vm_file->f_mapping != &pt->mapping);
+	BUILD_BUG_ON(sizeof(vma->vm_private_data) != sizeof(atomic_long_t));
+
+	if (!(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	if (vma->vm_pgoff > pt->length >> PAGE_SHIFT ||
+	    size > pt->length - (vma->vm_pgoff << PAGE_SHIFT))
+		return -EINVAL;
+	if (vma->vm_flags & VM_EXEC)
+		return -EACCES;
+	if (pt->max_flags & ~vma->vm_flags)
+		return -EACCES;
+
+	vm_flags_mod(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP, VM_MAYEXEC);
+	vma->vm_ops = &ptshare_vm_ops;
+	ptshare_vm_open(vma);
+	return 0;
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ptshare windows: faults and get_user_pages(), redirected to the container.
+ *
+ * A fault in a window first tries to mirror what cmm has already. If that is
+ * not enough it becomes a fault of cmm on the region VMA, under both locks of
+ * the same flavour: the two VMA locks, or the two mmap_locks. The order is in
+ * ptshare.h.
+ *
+ * FAULT_FLAG_USER is passed down: nothing below handle_mm_fault() counts by it,
+ * and who asks whether a user or the kernel writes shall hear the truth.
+ */
+#include <linux/file.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/mmap_lock.h>
+
+#include "internal.h"
+#include "ptshare.h"
+
+#include <trace/events/ptshare.h>
+
+/* What core mm expects of a fault handler that returns VM_FAULT_RETRY. */
+static void window_unlock(struct vm_area_struct *vma, unsigned int flags)
+{
+	if (flags & FAULT_FLAG_VMA_LOCK)
+		vma_end_read(vma);
+	else
+		mmap_read_unlock(vma->vm_mm);
+}
+
+static void host_unlock(struct mm_struct *cmm, struct vm_area_struct *host,
+			unsigned int flags)
+{
+	if (flags & FAULT_FLAG_VMA_LOCK)
+		vma_end_read(host);
+	else
+		mmap_read_unlock(cmm);
+}
+
+/* The mmap_lock of cmm, as patiently as the fault allows. */
+static vm_fault_t host_mmap_lock(struct mm_struct *cmm,
+				 struct vm_area_struct *vma, unsigned int flags)
+{
+	if (flags & FAULT_FLAG_RETRY_NOWAIT)
+		return mmap_read_trylock(cmm) ? 0 : VM_FAULT_RETRY;
+
+	if (!(flags & FAULT_FLAG_KILLABLE)) {
+		mmap_read_lock(cmm);
+		return 0;
+	}
+	if (!mmap_read_lock_killable(cmm))
+		return 0;
+	/* Killed: who retries looks for the signal first. */
+	window_unlock(vma, flags);
+	return VM_FAULT_RETRY;
+}
+
+/*
+ * Finds and locks the region VMA, or returns NULL with the answer in @ret.
+ * Under a VMA lock cmm's mmap_lock must not be waited for, and "no region" must
+ * not be said: it may be a REPLACE that has not stored the new one yet.
+ */
+static struct vm_area_struct *host_lock(struct vm_area_struct *vma,
+					unsigned long haddr, unsigned int flags,
+					vm_fault_t *ret)
+{
+	struct mm_struct *cmm = vma_ptshare(vma)->cmm;
+	struct vm_area_struct *host;
+
+	if (flags & FAULT_FLAG_VMA_LOCK) {
+		host = lock_vma_under_rcu(cmm, haddr);
+		if (!host) {
+			window_unlock(vma, flags);
+			*ret = VM_FAULT_RETRY;
+		}
+		return host;
+	}
+
+	*ret = host_mmap_lock(cmm, vma, flags);
+	if (*ret)
+		return NULL;
+	host = vma_lookup(cmm, haddr);
+	if (!host) {
+		mmap_read_unlock(cmm);
+		*ret = VM_FAULT_SIGBUS;
+	}
+	return host;
+}
+
+static bool host_permits(const struct vm_area_struct *host, unsigned int flags)
+{
+	if (flags & FAULT_FLAG_INSTRUCTION)
+		return false;
+	return host->vm_flags & (flags & FAULT_FLAG_WRITE ? VM_WRITE : VM_READ);
+}
+
+/* Does the group that the container is charged to contain the current task? */
+static bool current_pays(struct ptshare *pt)
+{
+	bool ret = true;
+
+#ifdef CONFIG_MEMCG
+	if (mem_cgroup_disabled())
+		return true;
+	rcu_read_lock();
+	ret = mem_cgroup_is_descendant(mem_cgroup_from_task(current),
+				       ptshare_mm_memcg(pt->cmm));
+	rcu_read_unlock();
+#endif
+	return ret;
+}
+
+/*
+ * Makes cmm have the page. Returns with the window's lock held, unless it
+ * returns VM_FAULT_RETRY to a fault that may be retried later.
+ */
+static vm_fault_t host_fault(struct vm_area_struct *vma, unsigned long haddr,
+			     unsigned int flags)
+{
+	struct ptshare *pt = vma_ptshare(vma);
+	bool nowait = flags & FAULT_FLAG_RETRY_NOWAIT;
+	struct vm_area_struct *host;
+	struct mem_cgroup *old;
+	vm_fault_t ret;
+
+	host = host_lock(vma, haddr, flags, &ret);
+	if (!host)
+		return ret;
+	if (!host_permits(host, flags)) {
+		host_unlock(pt->cmm, host, flags);
+		return VM_FAULT_SIGSEGV | VM_FAULT_PTSHARE_ACCERR;
+	}
+
+	old = ptshare_charge_begin(pt);
+	ret = ptshare_host_fault(host, haddr, flags);
+	ptshare_charge_end(old);
+
+	/* RETRY and COMPLETED have dropped cmm's lock; @host may be gone. */
+	if (!(ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)) ||
+	    ((ret & VM_FAULT_RETRY) && nowait))
+		host_unlock(pt->cmm, host, flags);
+	if ((ret & VM_FAULT_RETRY) && !nowait)
+		window_unlock(vma, flags);
+
+	/*
+	 * The group that pays is full, and killing somebody of it has not
+	 * helped. A task outside it would come back for ever.
+	 */
+	if ((ret & VM_FAULT_OOM) && !current_pays(pt))
+		ret = (ret & ~VM_FAULT_OOM) | VM_FAULT_SIGBUS;
+	return ret;
+}
+
+/* An invalidation is under way where a mirror is to be set. */
+static vm_fault_t window_wait(struct vm_area_struct *vma, unsigned long haddr,
+			      unsigned int flags)
+{
+	struct ptshare *pt = vma_ptshare(vma);
+	struct file *file;
+
+	if (flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
+
+	/* No lock that we hold is taken between start and end on cmm. */
+	if (!(flags & FAULT_FLAG_ALLOW_RETRY)) {
+		ptshare_gate_wait(pt, haddr);
+		return 0;
+	}
+
+	file = get_file(vma->vm_file);
+	window_unlock(vma, flags);
+	ptshare_gate_wait(pt, haddr);
+	fput(file);
+	return VM_FAULT_RETRY;
+}
+
+/**
+ * ptshare_fault - handle a fault in a window
+ * @vma: the window
+ * @address: in the window
+ * @flags: FAULT_FLAG_*; the lock they name is held
+ *
+ * Context: as handle_mm_fault(): VM_FAULT_RETRY without
+ * FAULT_FLAG_RETRY_NOWAIT means that the lock was dropped.
+ * Return: VM_FAULT_*; VM_FAULT_SIGBUS for a hole, VM_FAULT_SIGSEGV with
+ * VM_FAULT_PTSHARE_ACCERR where the region does not allow the access.
+ */
+vm_fault_t ptshare_fault(struct vm_area_struct *vma, unsigned long address,
+			 unsigned int flags)
+{
+	unsigned long haddr = ptshare_host_addr(vma, address) & PAGE_MASK;
+	bool write = flags & FAULT_FLAG_WRITE;
+	vm_fault_t ret = 0;
+	int err;
+
+	err = ptshare_mirror(vma, address, write);
+	if (err == -ENOENT) {
+		ret = host_fault(vma, haddr, flags);
+		trace_ptshare_fault(haddr, flags, ret);
+		if (ret & (VM_FAULT_ERROR | VM_FAULT_RETRY))
+			return ret;
+		err = ptshare_mirror(vma, address, write);
+	}
+
+	switch (err) {
+	case -ENOMEM:
+		return VM_FAULT_OOM;
+	case -EAGAIN:
+		return window_wait(vma, haddr, flags);
+	default:
+		/* With -ENOENT the page is gone again; so comes the access. */
+		return ret & VM_FAULT_MAJOR;
+	}
+}
+
+/**
+ * ptshare_gup_begin - where get_user_pages() finds a window's page
+ * @vma: the window
+ * @address: in the window
+ * @nowait: do not sleep
+ * @haddr: result: the address in cmm
+ *
+ * A window's mm with notifiers of its own gets pages of an open gate only. Its
+ * notifiers took their sequence count before: either they were told of the
+ * invalidation after that and will drop the page, or it is over and cmm has the
+ * new entry. The gate must be looked at before the entry is.
+ *
+ * Context: the window's mmap_lock is held. Takes cmm's mmap_lock for read.
+ * Return: the region VMA, for ptshare_gup_end(); NULL if a fault is to sort it
+ * out; ERR_PTR(-EINTR).
+ */
+struct vm_area_struct *ptshare_gup_begin(struct vm_area_struct *vma,
+					 unsigned long address, bool nowait,
+					 unsigned long *haddr)
+{
+	struct ptshare *pt = vma_ptshare(vma);
+	struct vm_area_struct *host;
+
+	mmap_assert_locked(vma->vm_mm);
+	*haddr = ptshare_host_addr(vma, address);
+	if (mm_has_notifiers(vma->vm_mm) && ptshare_gate_closed(pt, *haddr))
+		return NULL;
+
+	if (nowait) {
+		if (!mmap_read_trylock(pt->cmm))
+			return NULL;
+	} else if (mmap_read_lock_killable(pt->cmm)) {
+		return ERR_PTR(-EINTR);
+	}
+	host = vma_lookup(pt->cmm, *haddr);
+	if (!host)
+		mmap_read_unlock(pt->cmm);
+	return host;
+}
+
+void ptshare_gup_end(struct vm_area_struct *host)
+{
+	mmap_read_unlock(host->vm_mm);
+}
+
+/**
+ * ptshare_clip_populate - cut a range of a window down to one region
+ * @vma: the window
+ * @start: address in the window; moved up to where a region begins
+ * @end: address in the window; moved down to where that region ends
+ *
+ * A hole must not end MAP_POPULATE: what follows it is as wanted.
+ *
+ * Context: the window's mmap_lock is held. Takes cmm's mmap_lock for read.
+ * Return: false if no region is left.
+ */
+bool ptshare_clip_populate(struct vm_area_struct *vma, unsigned long *start,
+			   unsigned long *end)
+{
+	struct mm_struct *cmm = vma_ptshare(vma)->cmm;
+	unsigned long shift = ptshare_host_addr(vma, *start) - *start;
+	struct vm_area_struct *host;
+
+	mmap_assert_locked(vma->vm_mm);
+	if (mmap_read_lock_killable(cmm))
+		return false;
+	host = find_vma_intersection(cmm, *start + shift, *end + shift);
+	if (host) {
+		*end = min(*end, host->vm_end - shift);
+		*start = max(*start, host->vm_start - shift);
+	}
+	mmap_read_unlock(cmm);
+	return host;
+}
