@@ -16,6 +16,7 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/mman.h>
+#include <linux/nospec.h>
 #include <linux/ptshare.h>
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
@@ -130,8 +131,8 @@ static int ptshare_ioc_attach_fd(struct file *file, union ptshare_arg *arg,
 static int ptshare_ioc_info(struct file *file, union ptshare_arg *arg,
 			    void __user *uarg)
 {
+	arg->info = (struct ptshare_info) { .size = arg->size };
 	if (file->f_op == &ptshare_device_fops) {
-		arg->info = (struct ptshare_info) { .size = arg->size };
 		ptshare_limits(&arg->info);
 		return 0;
 	}
@@ -260,7 +261,7 @@ static long ptshare_ioctl(struct file *file, unsigned int cmd, void __user *uarg
 	if (cmd != _IO(PTSHARE_IOC_TYPE, _IOC_NR(cmd)) ||
 	    nr >= ARRAY_SIZE(ptshare_calls))
 		return -ENOTTY;
-	call = &ptshare_calls[nr];
+	call = &ptshare_calls[array_index_nospec(nr, ARRAY_SIZE(ptshare_calls))];
 	if (!(call->on & on))
 		return -EPERM;
 

@@ -5,7 +5,6 @@
  * Owns struct ptshare and its mm (cmm). The lock order is in ptshare.h.
  */
 #include <linux/memcontrol.h>
-#include <linux/mempolicy.h>
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -36,7 +35,7 @@ struct mem_cgroup *ptshare_mm_memcg(struct mm_struct *mm)
 	struct ptshare *pt = READ_ONCE(mm->ptshare);
 	struct mem_cgroup *memcg;
 
-	if (!pt)
+	if (IS_ERR_OR_NULL(pt))
 		return NULL;
 
 	memcg = pt->memcg;
@@ -155,11 +154,10 @@ struct ptshare *ptshare_create(unsigned long length, unsigned long prot)
 		goto err_mm;
 
 	pt->memcg = get_mem_cgroup_from_mm(current->mm);
-	trace_ptshare_create(pt, prot);
 	return pt;
 
 err_mm:
-	WRITE_ONCE(pt->cmm->ptshare, NULL);
+	WRITE_ONCE(pt->cmm->ptshare, ERR_PTR(-ESRCH));
 	mmput(pt->cmm);
 err_free:
 	kfree_rcu(pt, rcu);
@@ -209,8 +207,11 @@ static void ptshare_release(struct kref *refs)
 
 	mmu_notifier_unregister(&pt->notifier, cmm);
 	ptshare_free_hole_tables(pt);
-	/* Whoever still has a reference on cmm finds it owned by nobody. */
-	WRITE_ONCE(cmm->ptshare, NULL);
+	/*
+	 * Whoever still has a reference on cmm finds it owned by nobody; it
+	 * stays a container's for lockdep until it is freed.
+	 */
+	WRITE_ONCE(cmm->ptshare, ERR_PTR(-ESRCH));
 	mmput(cmm);
 	mem_cgroup_put(pt->memcg);
 	kfree_rcu(pt, rcu);
@@ -239,6 +240,7 @@ void ptshare_set_file(struct ptshare *pt, struct file *file)
 	pt->ino = file_inode(file)->i_ino;
 	pt->mapping.host = file_inode(file);
 	file->f_mapping = &pt->mapping;
+	trace_ptshare_create(pt);
 }
 
 static void ptshare_vm_open(struct vm_area_struct *vma)
@@ -265,23 +267,12 @@ static int ptshare_vm_mprotect(struct vm_area_struct *vma, unsigned long start,
 	return newflags == vma->vm_flags ? 0 : -EACCES;
 }
 
-#ifdef CONFIG_NUMA
-static int ptshare_vm_set_policy(struct vm_area_struct *vma,
-				 struct mempolicy *pol)
-{
-	return -EINVAL;
-}
-#endif
-
 /* One object for every window: vma_is_ptshare() compares its address. */
 const struct vm_operations_struct ptshare_vm_ops = {
 	.open		= ptshare_vm_open,
 	.close		= ptshare_vm_close,
 	.may_split	= ptshare_vm_may_split,
 	.mprotect	= ptshare_vm_mprotect,
-#ifdef CONFIG_NUMA
-	.set_policy	= ptshare_vm_set_policy,
-#endif
 };
 
 /**
@@ -311,7 +302,8 @@ bool ptshare_advice_ok(int advice)
  * @vma: not visible to anybody yet
  *
  * VM_PFNMAP keeps away what would look for struct pages in the window's own
- * tables: reclaim, NUMA balancing, KSM, DAMON, soft-dirty, the OOM reaper.
+ * tables: reclaim, NUMA balancing, KSM, DAMON, soft-dirty, the OOM reaper. It
+ * also makes tlb_end_vma() flush before ->close and before the tables go.
  *
  * Context: mmap_lock of the caller's mm for write.
  * Return: 0, -EINVAL or -EACCES.

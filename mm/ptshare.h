@@ -42,7 +42,7 @@
  *
  * mm_take_all_locks() takes container mappings last for the same reason.
  * Between start and end on cmm no mmap_lock, VMA lock or folio lock is taken,
- * so that a fault may wait for a gate with both mmap_locks held. User memory is
+ * so that a fault may wait for a gate with the window's lock held. User memory is
  * never touched, and no security hook but security_file_mprotect() is called,
  * under cmm's mmap_lock. Nothing reclaims under a notifier callback.
  */
@@ -78,6 +78,7 @@ struct ptshare_gate {
 
 /**
  * struct ptshare - a container
+ * @rcu: readers of mm->ptshare are under RCU
  * @refs: one for each file
  * @cmm: holds the regions; its mmap_lock guards @seals
  * @length: bytes, immutable
@@ -90,9 +91,9 @@ struct ptshare_gate {
  * @notifier: hears of invalidations in @cmm
  * @gate_wait: faults that met a closed gate
  * @gates: see struct ptshare_gate
- * @rcu: readers of mm->ptshare are under RCU
  */
 struct ptshare {
+	struct rcu_head rcu;
 	struct kref refs;
 	struct mm_struct *cmm;
 	unsigned long length;
@@ -105,7 +106,6 @@ struct ptshare {
 	struct mmu_notifier notifier;
 	wait_queue_head_t gate_wait;
 	struct ptshare_gate gates[PTSHARE_NR_GATES];
-	struct rcu_head rcu;
 };
 
 extern const struct mmu_notifier_ops ptshare_notifier_ops;
@@ -149,7 +149,7 @@ void ptshare_charge_end(struct mem_cgroup *old);
 
 /* ptshare_region.c */
 int ptshare_lock(struct ptshare *pt, u32 seal);
-void ptshare_unlock(struct ptshare *pt, unsigned long start, unsigned long end);
+void ptshare_merge(struct ptshare *pt, unsigned long start, unsigned long end);
 int ptshare_split_at(struct ptshare *pt, unsigned long addr);
 unsigned int ptshare_cuts(struct ptshare *pt, unsigned long addr);
 
@@ -157,7 +157,7 @@ unsigned int ptshare_cuts(struct ptshare *pt, unsigned long addr);
 int ptshare_mirror(struct vm_area_struct *vma, unsigned long address,
 		   bool write);
 bool ptshare_gate_closed(struct ptshare *pt, unsigned long haddr);
-int ptshare_gate_wait(struct ptshare *pt, unsigned long haddr);
+void ptshare_gate_wait(struct ptshare *pt, unsigned long haddr, bool killable);
 unsigned long ptshare_count_mirrors(struct ptshare *pt);
 void ptshare_gates_init(struct ptshare *pt);
 

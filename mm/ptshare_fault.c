@@ -14,6 +14,7 @@
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
+#include <linux/sched/signal.h>
 
 #include "internal.h"
 #include "ptshare.h"
@@ -95,22 +96,6 @@ static bool host_permits(const struct vm_area_struct *host, unsigned int flags)
 	return host->vm_flags & (flags & FAULT_FLAG_WRITE ? VM_WRITE : VM_READ);
 }
 
-/* Does the group that the container is charged to contain the current task? */
-static bool current_pays(struct ptshare *pt)
-{
-	bool ret = true;
-
-#ifdef CONFIG_MEMCG
-	if (mem_cgroup_disabled())
-		return true;
-	rcu_read_lock();
-	ret = mem_cgroup_is_descendant(mem_cgroup_from_task(current),
-				       ptshare_mm_memcg(pt->cmm));
-	rcu_read_unlock();
-#endif
-	return ret;
-}
-
 /*
  * Makes cmm have the page. Returns with the window's lock held, unless it
  * returns VM_FAULT_RETRY to a fault that may be retried later.
@@ -144,10 +129,11 @@ static vm_fault_t host_fault(struct vm_area_struct *vma, unsigned long haddr,
 		window_unlock(vma, flags);
 
 	/*
-	 * The group that pays is full, and killing somebody of it has not
-	 * helped. A task outside it would come back for ever.
+	 * There is no memory: the group that pays is full, and killing somebody
+	 * of it has not helped. The access would come back for ever. A task
+	 * that is to wait for the OOM handling of its own group still does.
 	 */
-	if ((ret & VM_FAULT_OOM) && !current_pays(pt))
+	if ((ret & VM_FAULT_OOM) && !task_in_memcg_oom(current))
 		ret = (ret & ~VM_FAULT_OOM) | VM_FAULT_SIGBUS;
 	return ret;
 }
@@ -162,15 +148,18 @@ static vm_fault_t window_wait(struct vm_area_struct *vma, unsigned long haddr,
 	if (flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_RETRY;
 
-	/* No lock that we hold is taken between start and end on cmm. */
+	/*
+	 * No lock that we hold is taken between start and end on cmm. Killed
+	 * or not, who may not retry comes back at once.
+	 */
 	if (!(flags & FAULT_FLAG_ALLOW_RETRY)) {
-		ptshare_gate_wait(pt, haddr);
+		ptshare_gate_wait(pt, haddr, false);
 		return 0;
 	}
 
 	file = get_file(vma->vm_file);
 	window_unlock(vma, flags);
-	ptshare_gate_wait(pt, haddr);
+	ptshare_gate_wait(pt, haddr, true);
 	fput(file);
 	return VM_FAULT_RETRY;
 }
@@ -190,6 +179,7 @@ vm_fault_t ptshare_fault(struct vm_area_struct *vma, unsigned long address,
 			 unsigned int flags)
 {
 	unsigned long haddr = ptshare_host_addr(vma, address) & PAGE_MASK;
+	unsigned long ino = vma_ptshare(vma)->ino;
 	bool write = flags & FAULT_FLAG_WRITE;
 	vm_fault_t ret = 0;
 	int err;
@@ -197,7 +187,7 @@ vm_fault_t ptshare_fault(struct vm_area_struct *vma, unsigned long address,
 	err = ptshare_mirror(vma, address, write);
 	if (err == -ENOENT) {
 		ret = host_fault(vma, haddr, flags);
-		trace_ptshare_fault(haddr, flags, ret);
+		trace_ptshare_fault(ino, haddr, flags, ret);
 		if (ret & (VM_FAULT_ERROR | VM_FAULT_RETRY))
 			return ret;
 		err = ptshare_mirror(vma, address, write);
@@ -228,7 +218,8 @@ vm_fault_t ptshare_fault(struct vm_area_struct *vma, unsigned long address,
  *
  * Context: the window's mmap_lock is held. Takes cmm's mmap_lock for read.
  * Return: the region VMA, for ptshare_gup_end(); NULL if a fault is to sort it
- * out; ERR_PTR(-EINTR).
+ * out; ERR_PTR(-EINTR) if killed; ERR_PTR(-EBUSY) if it would sleep, because a
+ * fault might succeed without cmm's lock and come back here for ever.
  */
 struct vm_area_struct *ptshare_gup_begin(struct vm_area_struct *vma,
 					 unsigned long address, bool nowait,
@@ -244,7 +235,7 @@ struct vm_area_struct *ptshare_gup_begin(struct vm_area_struct *vma,
 
 	if (nowait) {
 		if (!mmap_read_trylock(pt->cmm))
-			return NULL;
+			return ERR_PTR(-EBUSY);
 	} else if (mmap_read_lock_killable(pt->cmm)) {
 		return ERR_PTR(-EINTR);
 	}
@@ -259,19 +250,9 @@ void ptshare_gup_end(struct vm_area_struct *host)
 	mmap_read_unlock(host->vm_mm);
 }
 
-/**
- * ptshare_clip_populate - cut a range of a window down to one region
- * @vma: the window
- * @start: address in the window; moved up to where a region begins
- * @end: address in the window; moved down to where that region ends
- *
- * A hole must not end MAP_POPULATE: what follows it is as wanted.
- *
- * Context: the window's mmap_lock is held. Takes cmm's mmap_lock for read.
- * Return: false if no region is left.
- */
-bool ptshare_clip_populate(struct vm_area_struct *vma, unsigned long *start,
-			   unsigned long *end)
+/* Cuts a range of a window down to the next region; false if there is none. */
+static bool populate_clip(struct vm_area_struct *vma, unsigned long *start,
+			  unsigned long *end)
 {
 	struct mm_struct *cmm = vma_ptshare(vma)->cmm;
 	unsigned long shift = ptshare_host_addr(vma, *start) - *start;
@@ -287,4 +268,39 @@ bool ptshare_clip_populate(struct vm_area_struct *vma, unsigned long *start,
 	}
 	mmap_read_unlock(cmm);
 	return host;
+}
+
+/**
+ * ptshare_populate - MAP_POPULATE for a window
+ * @start: address of a new mapping
+ * @len: bytes
+ *
+ * Does nothing where the mapping is no window. Like MAP_POPULATE elsewhere it
+ * tells nobody of errors; a hole does not end it, what follows is as wanted.
+ *
+ * Context: no lock held. Takes mmap_lock of the caller's mm for read.
+ */
+void ptshare_populate(unsigned long start, unsigned long len)
+{
+	unsigned long end = start + len, next;
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	int locked = 0;
+	long done;
+
+	while (start < end && !fatal_signal_pending(current)) {
+		if (!locked && mmap_read_lock_killable(mm))
+			return;
+		locked = 1;
+		vma = vma_lookup(mm, start);
+		if (!vma || !vma_is_ptshare(vma))
+			break;
+		next = min(end, vma->vm_end);
+		if (!populate_clip(vma, &start, &next))
+			break;
+		done = populate_vma_page_range(vma, start, next, &locked);
+		start = done < 0 ? next : start + done * PAGE_SIZE;
+	}
+	if (locked)
+		mmap_read_unlock(mm);
 }

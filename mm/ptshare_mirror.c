@@ -117,11 +117,12 @@ bool ptshare_gate_closed(struct ptshare *pt, unsigned long haddr)
 	return closed;
 }
 
-int ptshare_gate_wait(struct ptshare *pt, unsigned long haddr)
+void ptshare_gate_wait(struct ptshare *pt, unsigned long haddr, bool killable)
 {
 	struct ptshare_gate *gate = gate_of(pt, haddr);
 
-	return wait_event_killable(pt->gate_wait, !READ_ONCE(gate->active));
+	wait_event_state(pt->gate_wait, !READ_ONCE(gate->active),
+			 killable ? TASK_KILLABLE : TASK_UNINTERRUPTIBLE);
 }
 
 /*
@@ -311,6 +312,7 @@ int ptshare_mirror(struct vm_area_struct *vma, unsigned long address,
 	do {
 		/* Pairs with the release in gates_open(). */
 		seq = smp_load_acquire(&gate->seq);
+		cond_resched();
 		if (READ_ONCE(gate->active))
 			return -EAGAIN;
 		if (!run_read(&run, pt->cmm))
@@ -363,6 +365,7 @@ static pmd_t *window_next_table(struct mm_struct *mm, unsigned long *addr,
 		next = pmd_addr_end(*addr, end);
 		if (!pmd_none(pmdp_get_lockless(pmd)))
 			return pmd;
+		cond_resched();
 	}
 	return NULL;
 }
@@ -439,6 +442,7 @@ static void windows_zap(struct ptshare *pt, unsigned long start,
 				     ((from - vma->vm_pgoff) << PAGE_SHIFT);
 
 		window_zap(vma, addr, addr + ((to - from) << PAGE_SHIFT));
+		cond_resched();
 	}
 	i_mmap_unlock_read(&pt->mapping);
 }

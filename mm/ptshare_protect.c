@@ -103,27 +103,41 @@ static unsigned int prot_ranges_join(struct prot_range *sorted, unsigned int nr)
 	return last + 1;
 }
 
-/* What can be said of the ranges without looking at the container. */
+/*
+ * The checks each look at the ranges before the first one that was refused so
+ * far, *@nr of them, and lower it: what is told in the end is the first range
+ * with anything wrong.
+ */
 static int prot_check_args(struct ptshare *pt,
 			   const struct ptshare_range_prot *ranges,
-			   unsigned int nr, u32 *failed)
+			   unsigned int *nr)
 {
 	unsigned int i;
 	int err;
 
-	for (i = 0; i < nr; i++) {
-		*failed = i;
-		if (ranges[i].__reserved)
-			return -EINVAL;
-		err = ptshare_check_range(pt, ranges[i].offset,
-					  ranges[i].length);
-		if (err)
+	for (i = 0; i < *nr; i++) {
+		err = ranges[i].__reserved ? -EINVAL : 0;
+		if (!err)
+			err = ptshare_check_range(pt, ranges[i].offset,
+						  ranges[i].length);
+		if (!err)
+			err = ptshare_check_prot(pt, ranges[i].prot);
+		if (err) {
+			*nr = i;
 			return err;
-		err = ptshare_check_prot(pt, ranges[i].prot);
-		if (err)
-			return err;
+		}
 	}
 	return 0;
+}
+
+static int prot_check_overlap(struct prot_range *sorted,
+			      const struct ptshare_range_prot *ranges,
+			      unsigned int *nr)
+{
+	if (!prot_ranges_overlap(sorted, ranges, *nr))
+		return 0;
+	*nr = prot_first_overlap(sorted, ranges, *nr);
+	return -EINVAL;
 }
 
 static int prot_check_range(struct ptshare *pt,
@@ -151,16 +165,17 @@ static int prot_check_range(struct ptshare *pt,
 
 static int prot_check_regions(struct ptshare *pt,
 			      const struct ptshare_range_prot *ranges,
-			      unsigned int nr, u32 *failed)
+			      unsigned int *nr)
 {
 	unsigned int i;
 	int err;
 
-	for (i = 0; i < nr; i++) {
-		*failed = i;
+	for (i = 0; i < *nr; i++) {
 		err = prot_check_range(pt, &ranges[i]);
-		if (err)
+		if (err) {
+			*nr = i;
 			return err;
+		}
 		cond_resched();
 	}
 	return 0;
@@ -295,29 +310,17 @@ static void prot_commit(struct ptshare *pt, const struct prot_range *ranges,
 	tlb_finish_mmu(&tlb);
 }
 
-static int prot_apply(struct ptshare *pt, struct prot_range *sorted,
-		      const struct ptshare_range_prot *ranges, unsigned int nr,
-		      u32 *failed)
+/* Both halves. Nothing is changed unless all of @ranges were accepted. */
+static int prot_change(struct ptshare *pt, struct prot_range *sorted,
+		       unsigned int nr)
 {
-	unsigned long start = sorted[0].start, end = sorted[nr - 1].end;
-	struct mem_cgroup *old;
-	unsigned int joined;
 	int err;
 
-	err = ptshare_lock(pt, PTSHARE_SEAL_PROT);
-	if (err)
-		return err;
-	old = ptshare_charge_begin(pt);
-	err = prot_check_regions(pt, ranges, nr, failed);
-	if (!err) {
-		joined = prot_ranges_join(sorted, nr);
-		err = prot_prepare(pt, sorted, joined);
-		if (!err)
-			prot_commit(pt, sorted, joined);
-	}
-	trace_ptshare_protect(pt, nr, err);
-	ptshare_unlock(pt, start, end);
-	ptshare_charge_end(old);
+	nr = prot_ranges_join(sorted, nr);
+	err = prot_prepare(pt, sorted, nr);
+	if (!err)
+		prot_commit(pt, sorted, nr);
+	ptshare_merge(pt, sorted[0].start, sorted[nr - 1].end);
 	return err;
 }
 
@@ -326,9 +329,7 @@ static int prot_apply(struct ptshare *pt, struct prot_range *sorted,
  * @pt: container
  * @ranges: in any order
  * @nr: at least 1
- * @failed: index of the first refused range, on -EINVAL, -EACCES and -ENOENT;
- *	what is wrong with a range by itself is found before overlaps, and
- *	these before holes
+ * @failed: index of the first refused range, on -EINVAL, -EACCES and -ENOENT
  *
  * Context: sleeps; takes cmm's mmap_lock for write.
  * Return: 0 or an errno of the contract in the uapi header. When it returns no
@@ -338,21 +339,32 @@ int ptshare_protect(struct ptshare *pt, const struct ptshare_range_prot *ranges,
 		    unsigned int nr, u32 *failed)
 {
 	struct prot_range *sorted;
-	int err;
-
-	err = prot_check_args(pt, ranges, nr, failed);
-	if (err)
-		return err;
+	struct mem_cgroup *old;
+	int err, later;
 
 	sorted = kvmalloc_array(nr, sizeof(*sorted), GFP_KERNEL_ACCOUNT);
 	if (!sorted)
 		return -ENOMEM;
-	if (prot_ranges_overlap(sorted, ranges, nr)) {
-		*failed = prot_first_overlap(sorted, ranges, nr);
-		err = -EINVAL;
-	} else {
-		err = prot_apply(pt, sorted, ranges, nr, failed);
+	*failed = nr;
+	err = prot_check_args(pt, ranges, failed);
+	later = prot_check_overlap(sorted, ranges, failed);
+	err = later ?: err;
+
+	later = ptshare_lock(pt, PTSHARE_SEAL_PROT);
+	if (later) {
+		err = later;
+		goto out_free;
 	}
+	old = ptshare_charge_begin(pt);
+	later = prot_check_regions(pt, ranges, failed);
+	err = later ?: err;
+	if (!err)
+		err = prot_change(pt, sorted, nr);
+	trace_ptshare_protect(pt, nr, err);
+	mmap_write_unlock(pt->cmm);
+	ptshare_charge_end(old);
+
+out_free:
 	kvfree(sorted);
 	return err;
 }

@@ -105,6 +105,7 @@ int ptshare_query(struct ptshare *pt, u64 start, struct ptshare_region *regions,
 		else
 			region_fill(&regions[nr++], vma);
 		prev = vma;
+		cond_resched();
 	}
 	mmap_read_unlock(pt->cmm);
 
@@ -124,6 +125,7 @@ static unsigned int ptshare_count_regions(struct ptshare *pt)
 	for_each_vma(vmi, vma) {
 		nr += !prev || !region_continues(prev, vma);
 		prev = vma;
+		cond_resched();
 	}
 	return nr;
 }
@@ -150,7 +152,7 @@ void ptshare_limits(struct ptshare_info *info)
 /**
  * ptshare_info - what INFO and fdinfo tell
  * @pt: container
- * @info: filled in, but for size and flags
+ * @info: zeroed; the results are filled in
  *
  * Context: sleeps; takes cmm's mmap_lock for read and then, by itself, the
  * container's i_mmap_rwsem.

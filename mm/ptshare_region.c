@@ -62,25 +62,18 @@ int ptshare_lock(struct ptshare *pt, u32 seal)
  * Join what cuts have left apart, or the number of VMAs would only grow. It is
  * no loss if there is no memory for it: QUERY tells neighbours as one.
  */
-static void region_merge(struct mm_struct *cmm, unsigned long start,
-			 unsigned long end)
+void ptshare_merge(struct ptshare *pt, unsigned long start, unsigned long end)
 {
-	VMA_ITERATOR(vmi, cmm, start - 1);
+	VMA_ITERATOR(vmi, pt->cmm, start - 1);
 	struct vm_area_struct *vma, *prev = NULL;
 
-	mmap_assert_write_locked(cmm);
+	mmap_assert_write_locked(pt->cmm);
 	for_each_vma_range(vmi, vma, end + 1) {
 		prev = vma_modify_flags(&vmi, prev, vma, vma->vm_start,
 					vma->vm_end, vma->vm_flags);
 		if (IS_ERR(prev))
 			return;
 	}
-}
-
-void ptshare_unlock(struct ptshare *pt, unsigned long start, unsigned long end)
-{
-	region_merge(pt->cmm, start, end);
-	mmap_write_unlock(pt->cmm);
 }
 
 /* How many VMAs more would a cut at @addr make? */
@@ -112,12 +105,17 @@ static int region_change_prepare(struct region_change *change,
 	VMA_ITERATOR(vmi, change->pt->cmm, change->start);
 	struct ptshare *pt = change->pt;
 	struct vm_area_struct *vma;
-	unsigned int cuts;
+	unsigned int peak, nr = 0;
 	int err;
 
-	cuts = ptshare_cuts(pt, change->start) + ptshare_cuts(pt, change->end);
-	if (pt->cmm->map_count + cuts + !!new > sysctl_max_map_count)
+	for_each_vma_range(vmi, vma, change->end)
+		nr++;
+	peak = pt->cmm->map_count + ptshare_cuts(pt, change->start) +
+	       ptshare_cuts(pt, change->end);
+	if (peak > sysctl_max_map_count ||
+	    peak + !!new - nr > sysctl_max_map_count)
 		return -ENOSPC;
+
 	err = ptshare_split_at(pt, change->start);
 	if (err)
 		return err;
@@ -125,13 +123,9 @@ static int region_change_prepare(struct region_change *change,
 	if (err)
 		return err;
 
-	for_each_vma_range(vmi, vma, change->end)
-		change->nr++;
-	change->old = kvmalloc_array(change->nr, sizeof(*change->old),
-				     GFP_KERNEL);
+	change->old = kvmalloc_array(nr, sizeof(*change->old), GFP_KERNEL);
 	if (!change->old)
 		return -ENOMEM;
-	change->nr = 0;
 	vma_iter_init(&vmi, pt->cmm, change->start);
 	for_each_vma_range(vmi, vma, change->end)
 		change->old[change->nr++] = vma;
@@ -347,8 +341,9 @@ int ptshare_map(struct ptshare *pt, struct file *file,
 	old = ptshare_charge_begin(pt);
 	err = region_map_locked(pt, file, map, flags);
 	trace_ptshare_map(pt, map, err);
-	ptshare_unlock(pt, PTSHARE_BASE + map->offset,
-		       PTSHARE_BASE + map->offset + map->length);
+	ptshare_merge(pt, PTSHARE_BASE + map->offset,
+		      PTSHARE_BASE + map->offset + map->length);
+	mmap_write_unlock(pt->cmm);
 	ptshare_charge_end(old);
 
 out_writable:
@@ -393,7 +388,8 @@ int ptshare_unmap(struct ptshare *pt, u64 offset, u64 length)
 	if (!err)
 		region_change_commit(&change, NULL);
 	trace_ptshare_unmap(pt, offset, length, err);
-	ptshare_unlock(pt, change.start, change.end);
+	ptshare_merge(pt, change.start, change.end);
+	mmap_write_unlock(pt->cmm);
 	ptshare_charge_end(old);
 	return err;
 }

@@ -25,8 +25,6 @@ struct vm_area_struct *ptshare_gup_begin(struct vm_area_struct *vma,
 					 unsigned long address, bool nowait,
 					 unsigned long *haddr);
 void ptshare_gup_end(struct vm_area_struct *host);
-bool ptshare_clip_populate(struct vm_area_struct *vma, unsigned long *start,
-			   unsigned long *end);
 bool ptshare_advice_ok(int advice);
 
 #ifdef CONFIG_PTSHARE
@@ -58,6 +56,7 @@ static inline bool ptshare_fault_is_accerr(vm_fault_t fault)
 
 vm_fault_t ptshare_host_fault(struct vm_area_struct *host, unsigned long address,
 			      unsigned int flags);
+void ptshare_populate(unsigned long start, unsigned long len);
 
 #else /* CONFIG_PTSHARE */
 
@@ -69,6 +68,10 @@ static inline bool vma_is_ptshare(const struct vm_area_struct *vma)
 static inline bool ptshare_fault_is_accerr(vm_fault_t fault)
 {
 	return false;
+}
+
+static inline void ptshare_populate(unsigned long start, unsigned long len)
+{
 }
 
 #endif /* CONFIG_PTSHARE */

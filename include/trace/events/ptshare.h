@@ -14,13 +14,16 @@
  */
 
 TRACE_EVENT(ptshare_create,
-	    TP_PROTO(struct ptshare *pt, unsigned long prot),
-	    TP_ARGS(pt, prot),
-	    TP_STRUCT__entry(__field(unsigned long, length)
-			     __field(unsigned long, prot)),
-	    TP_fast_assign(__entry->length = pt->length;
-			   __entry->prot = prot;),
-	    TP_printk("length=0x%lx max_prot=%lu", __entry->length, __entry->prot)
+	    TP_PROTO(struct ptshare *pt),
+	    TP_ARGS(pt),
+	    TP_STRUCT__entry(__field(unsigned long, id)
+			     __field(unsigned long, length)
+			     __field(unsigned int, prot)),
+	    TP_fast_assign(__entry->id = pt->ino;
+			   __entry->length = pt->length;
+			   __entry->prot = ptshare_flags_prot(pt->max_flags);),
+	    TP_printk("id=%lu length=0x%lx max_prot=%u", __entry->id,
+		      __entry->length, __entry->prot)
 );
 
 TRACE_EVENT(ptshare_map,
@@ -74,17 +77,21 @@ TRACE_EVENT(ptshare_protect,
 		      __entry->err)
 );
 
-/* A fault that the container had to handle; @offset is in cmm. */
+/* A fault that cmm had to handle. */
 TRACE_EVENT(ptshare_fault,
-	    TP_PROTO(unsigned long haddr, unsigned int flags, vm_fault_t ret),
-	    TP_ARGS(haddr, flags, ret),
-	    TP_STRUCT__entry(__field(unsigned long, offset)
+	    TP_PROTO(unsigned long ino, unsigned long haddr, unsigned int flags,
+		     vm_fault_t ret),
+	    TP_ARGS(ino, haddr, flags, ret),
+	    TP_STRUCT__entry(__field(unsigned long, id)
+			     __field(unsigned long, offset)
 			     __field(unsigned int, flags)
 			     __field(unsigned int, ret)),
-	    TP_fast_assign(__entry->offset = haddr - PTSHARE_BASE;
+	    TP_fast_assign(__entry->id = ino;
+			   __entry->offset = haddr - PTSHARE_BASE;
 			   __entry->flags = flags;
 			   __entry->ret = (__force unsigned int)ret;),
-	    TP_printk("offset=0x%lx flags=0x%x ret=0x%x", __entry->offset,
+	    TP_printk("id=%lu offset=0x%lx flags=0x%x ret=0x%x",
+		      __entry->id, __entry->offset,
 		      __entry->flags, __entry->ret)
 );
 
