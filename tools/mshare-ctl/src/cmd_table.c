@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* table: the regions, as layout lines that can be read back. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include "ctl.h"
+
+enum { OFFSET, LENGTH, PROT, SOURCE, SRCOFFSET, DEV, INO };
+
+static const struct out_column columns[] = {
+	[OFFSET] = { "OFFSET", "in the container", OUT_OFFSET },
+	[LENGTH] = { "LENGTH", "of the region", OUT_SIZE },
+	[PROT] = { "PROT", "permission", OUT_TEXT },
+	[SOURCE] = { "SOURCE", "the backing, see below", OUT_TEXT },
+	[SRCOFFSET] = { "SRCOFFSET", "in the backing", OUT_OFFSET },
+	[DEV] = { "DEV", "device of the backing", OUT_TEXT },
+	[INO] = { "INO", "inode number of the backing", OUT_NUMBER },
+};
+
+static const char defaults[] = "OFFSET,LENGTH,PROT,SOURCE,SRCOFFSET";
+
+struct regions {
+	struct ptshare_region *array;
+	size_t nr;
+};
+
+static int append(struct regions *regions, const struct ptshare_region *region)
+{
+	struct ptshare_region *bigger;
+
+	/* Room is doubled each time the count reaches a power of two. */
+	if (!(regions->nr & (regions->nr - 1))) {
+		size_t room = regions->nr ? regions->nr * 2 : 1;
+
+		bigger = reallocarray(regions->array, room, sizeof(*bigger));
+		if (!bigger)
+			return -ENOMEM;
+		regions->array = bigger;
+	}
+	regions->array[regions->nr++] = *region;
+	return 0;
+}
+
+static int read_regions(int fd, struct regions *regions)
+{
+	struct ptshare_region region;
+	struct ptshare_iter *iter;
+	int ret;
+
+	ret = ptshare_iter_new(fd, 0, &iter);
+	if (ret)
+		return ret;
+	while ((ret = ptshare_iter_next(iter, &region)) > 0) {
+		ret = append(regions, &region);
+		if (ret)
+			break;
+	}
+	ptshare_iter_free(iter);
+	return ret;
+}
+
+/* As the layout parser reads it: one word of printable ASCII. */
+static char *escape(const char *text)
+{
+	char *word = malloc(4 * strlen(text) + 1);
+	char *to = word;
+
+	for (; word && *text; text++) {
+		unsigned char c = *text;
+
+		if (c > ' ' && c < 0x7f && c != '\\')
+			*to++ = c;
+		else
+			to += sprintf(to, "\\%03o", c);
+	}
+	if (word)
+		*to = 0;
+	return word;
+}
+
+static void add_row(struct out *out, const struct ptshare_region *region,
+		    const char *source)
+{
+	char dev[32];
+
+	snprintf(dev, sizeof(dev), "%u:%u", major(region->dev),
+		 minor(region->dev));
+	out_row(out);
+	out_number(out, OFFSET, region->offset);
+	out_number(out, LENGTH, region->length);
+	out_text(out, PROT, ptshare_prot_format(region->prot));
+	out_text(out, SOURCE, source);
+	out_number(out, SRCOFFSET, region->fd_offset);
+	out_text(out, DEV, dev);
+	out_number(out, INO, region->ino);
+}
+
+static int fill(struct out *out, bool plain, const struct target *target,
+		const struct regions *regions)
+{
+	struct sources *sources;
+	size_t i;
+
+	sources = sources_find(target, regions->array, regions->nr);
+	if (!sources)
+		return -ENOMEM;
+	for (i = 0; i < regions->nr; i++) {
+		char *name = sources_name(sources, &regions->array[i]);
+		char *word = name && plain ? escape(name) : NULL;
+
+		add_row(out, &regions->array[i], word ? word : name);
+		free(word);
+		free(name);
+	}
+	sources_free(sources);
+	return 0;
+}
+
+/* What the lines don't say, in a form that the layout parser passes over. */
+static void print_comment(const struct ptshare_info *info)
+{
+	char size[24];
+
+	printf("# ptshare %" PRIu64 ": --length %s --max-prot %s\n",
+	       (uint64_t)info->id, ptshare_size_format(info->length, size),
+	       ptshare_prot_format(info->max_prot));
+}
+
+static int print(struct out_options *opts, const char *name)
+{
+	bool plain = !out_machine(opts) && !opts->columns;
+	bool comment = plain && !opts->noheadings;
+	struct regions regions = { 0 };
+	struct target target;
+	struct out *out;
+	int ret;
+
+	opts->noheadings |= plain;
+	out = out_new(opts, "regions");
+	if (!out)
+		return CTL_USAGE;
+	ret = target_open(&target, name);
+	if (ret)
+		return ret;
+	ret = read_regions(target.fd, &regions);
+	if (!ret)
+		ret = fill(out, plain, &target, &regions);
+	free(regions.array);
+	if (ret) {
+		ctl_error("%s: %s (%s)", name, strerrordesc_np(-ret),
+			  strerrorname_np(-ret));
+		return CTL_FAILED;
+	}
+	if (comment)
+		print_comment(&target.info);
+	return out_finish(out);
+}
+
+static int run(int argc, char **argv)
+{
+	struct out_options opts = { 0 };
+	int ret;
+
+	if (!out_parse(&opts, argc, argv, 1, &ret))
+		return ret;
+	return print(&opts, argv[optind]);
+}
+
+const struct command cmd_table = {
+	.name = "table",
+	.synopsis = "table PID:FD|FD [options]",
+	.summary = "Print the regions of a container as layout lines",
+	.options = "",
+	.more =
+"The plain form can be given to 'run -f' and 'map -f'. SOURCE is fd:N if the\n"
+"container is FD and the backing is open here too; else a path of the backing,\n"
+"or of the fd or mapping of a process that has it; else inode:DEV:INO, which\n"
+"can't be read back.\n",
+	.columns = columns,
+	.nr_columns = ARRAY_SIZE(columns),
+	.defaults = defaults,
+	.run = run,
+};

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* unmap: take a range out of a live container. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "ctl.h"
+
+static int parse_size(const char *what, const char *text, uint64_t *value)
+{
+	uint64_t page = sysconf(_SC_PAGESIZE);
+	int ret;
+
+	if (ptshare_size_parse(text, value))
+		return ctl_usage("%s '%s' is no size", what, text);
+	if (!(*value % page))
+		return CTL_OK;
+	ret = ctl_usage("%s %s is no multiple of the page size", what, text);
+	ctl_hint("next aligned value: 0x%" PRIx64, (*value / page + 1) * page);
+	return ret;
+}
+
+static const char *reason(const struct target *target, int ret)
+{
+	switch (-ret) {
+	case ENOENT:
+		return "there is no region";
+	case EINVAL:
+		return "leaves the container, or is empty";
+	case EPERM:
+		return ctl_denied(target, PTSHARE_SEAL_LAYOUT);
+	default:
+		return strerrordesc_np(-ret);
+	}
+}
+
+static int unmap(const char *name, uint64_t offset, uint64_t length)
+{
+	char range[CTL_RANGE_NAME];
+	struct target target;
+	int ret;
+
+	ret = target_open(&target, name);
+	if (ret)
+		return ret;
+	ret = ptshare_unmap(target.fd, offset, length);
+	if (!ret)
+		return CTL_OK;
+	ctl_error("%s: %s: %s (%s)", name,
+		  ctl_range_name(offset, length, range), reason(&target, ret),
+		  strerrorname_np(-ret));
+	return CTL_FAILED;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	uint64_t offset, length;
+	int c, ret;
+
+	c = getopt_long(argc, argv, "h", longopts, NULL);
+	if (c >= 0)
+		return ctl_bad_option(c);
+	if (argc - optind != 3)
+		return ctl_usage("expected PID:FD or FD, OFFSET, LENGTH");
+	ret = parse_size("offset", argv[optind + 1], &offset);
+	if (!ret)
+		ret = parse_size("length", argv[optind + 2], &length);
+	return ret ? ret : unmap(argv[optind], offset, length);
+}
+
+const struct command cmd_unmap = {
+	.name = "unmap",
+	.synopsis = "unmap PID:FD|FD OFFSET LENGTH",
+	.summary = "Take a range out of a container; it may cut regions and span holes",
+	.options = "",
+	.run = run,
+};

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# Shared by the bats files of mshare-ctl.
+# shellcheck disable=SC2154 # output and stderr are set by run
+
+bats_load_library bats-support
+bats_load_library bats-assert
+
+repo=$(cd "$BATS_TEST_DIRNAME/../../.." && pwd)
+tools=${PTSHARE_TOOLS:-$repo/build/tools}
+# shellcheck disable=SC2034 # for the tests
+ctl_dir=$repo/tools/mshare-ctl
+PATH=$tools:$tools/tests:$PATH
+
+# run, with messages in $stderr and tables in $output
+ctl()
+{
+	run --separate-stderr mshare-ctl "$@"
+}
+
+# The first line on stderr, which is the error; a hint may follow.
+assert_error()
+{
+	local first=${stderr%%$'\n'*}
+	assert_equal "$first" "mshare-ctl: $1"
+}
+
+assert_hint()
+{
+	[[ $stderr == *"hint: $1"* ]] || fail "no hint '$1' in: $stderr"
+}
+
+assert_json()
+{
+	jq -e "$1" <<<"$output" >/dev/null ||
+		fail "not $1: $output"
+}
+
+need_device()
+{
+	[ -c /dev/ptshare ] || skip "this kernel has no /dev/ptshare"
+}
+
+need_no_device()
+{
+	[ ! -e /dev/ptshare ] || skip "this kernel has /dev/ptshare"
+}
+
+# Starts a holder of a container made of the lines in $1, sets $holder to its
+# pid and $box to PID:FD. More arguments are options of run.
+hold()
+{
+	local lines=$1
+	shift
+	printf '%s\n' "$lines" >"$BATS_TEST_TMPDIR/held"
+	mshare-ctl run -f "$BATS_TEST_TMPDIR/held" "$@" -- sleep 1000 </dev/null >&2 3>&- &
+	holder=$!
+	# shellcheck disable=SC2034 # for the tests
+	box=$holder:3
+	holders+=("$holder")
+	# shellcheck disable=SC2016 # for eval
+	wait_for 'grep -q sleep /proc/$holder/comm'
+}
+
+wait_for()
+{
+	local i
+	for ((i = 0; i < 200; i++)); do
+		eval "$1" 2>/dev/null && return
+		sleep 0.05
+	done
+	fail "did not happen: $1"
+}
+
+drop_holders()
+{
+	local pid
+	for pid in "${holders[@]}"; do
+		kill -9 "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+	holders=()
+}
+
+holders=()

@@ -1,0 +1,282 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The command line itself: help, usage, exit codes, formats. Needs no kernel.
+bats_require_minimum_version 1.8.0
+load helper
+
+commands="check run map unmap protect list info table help version"
+
+@test "no command: the overview on stderr, exit 2" {
+	ctl
+	assert_failure 2
+	assert_equal "$output" ""
+	[[ $stderr == "Usage: mshare-ctl COMMAND"* ]]
+}
+
+@test "help lists the commands that exist, and no others" {
+	ctl help
+	assert_success
+	assert_equal "$(sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' <<<"$output" | xargs)" "$commands"
+}
+
+@test "-h, --help and help are the same" {
+	ctl help
+	local text=$output
+	ctl -h
+	assert_success
+	assert_equal "$output" "$text"
+	ctl --help
+	assert_success
+	assert_equal "$output" "$text"
+}
+
+@test "help COMMAND tells each command's usage" {
+	for command in $commands; do
+		ctl help "$command"
+		assert_success
+		assert_line --index 0 --partial "Usage: mshare-ctl $command"
+	done
+}
+
+@test "COMMAND --help equals help COMMAND" {
+	for command in check run map unmap protect list info table version; do
+		ctl help "$command"
+		local text=$output
+		ctl "$command" --help
+		assert_success
+		assert_equal "$output" "$text"
+		ctl "$command" -h
+		assert_success
+		assert_equal "$output" "$text"
+	done
+}
+
+@test "each option in the help is one that is known" {
+	for command in check run map unmap protect list info table version; do
+		ctl help "$command"
+		for option in $(grep -o '^  -., --[a-z-]*' <<<"$output" | grep -o -- '--[a-z-]*'); do
+			ctl "$command" "$option" --help
+			[[ $stderr != *"unrecognized option"* ]] || fail "$command $option"
+		done
+	done
+}
+
+@test "an unknown command is a usage error" {
+	ctl frobnicate
+	assert_failure 2
+	assert_error "no such command: frobnicate"
+	assert_hint "see 'mshare-ctl help'"
+	ctl help frobnicate
+	assert_failure 2
+	ctl help map unmap
+	assert_failure 2
+}
+
+@test "what comes later is not there yet" {
+	for command in hold attach seal stat watch shim; do
+		ctl "$command"
+		assert_failure 2
+	done
+}
+
+@test "version, -V and --version" {
+	for option in version -V --version; do
+		ctl $option
+		assert_success
+		assert_output "mshare-ctl 0.1.0"
+	done
+	ctl version extra
+	assert_failure 2
+}
+
+@test "version -J is JSON with the kernel's features" {
+	ctl version -J
+	assert_success
+	assert_json '.version | length == 1'
+	assert_json '.version[0] | .version == "0.1.0" and .library == "0.1.0"'
+	assert_json '.version[0] | has("features")'
+	[ "$(jq -r '.version[0].kernel' <<<"$output")" = "$(uname -r)" ]
+}
+
+@test "an unknown option is a usage error, of run 125" {
+	for command in check map unmap protect list info table version; do
+		ctl $command --frobnicate
+		assert_failure 2
+		assert_error "$command: unrecognized option '--frobnicate'"
+		assert_hint "see 'mshare-ctl help $command'"
+	done
+	ctl run --frobnicate
+	assert_failure 125
+}
+
+@test "missing and surplus arguments are usage errors" {
+	while read -r args; do
+		# shellcheck disable=SC2086
+		ctl $args
+		assert_failure 2
+	done <<-'END'
+		info
+		info 3 4
+		table
+		table 3 4
+		map
+		map 3 0 4K r
+		map 3 0 4K r memfd:a 0 0
+		map 3 -f file 0
+		unmap
+		unmap 3 0
+		unmap 3 0 4K 4K
+		protect
+		protect 3
+		protect 3 0 4K
+		protect 3 0 4K r 8K
+		protect 3 0 4K r -f file
+		list 3
+		check 3
+	END
+}
+
+@test "run needs a layout and a command" {
+	ctl run -- true
+	assert_failure 125
+	assert_error "run: -f LAYOUT is missing"
+	ctl run -f /dev/null
+	assert_failure 125
+	assert_error "run: the command is missing"
+	ctl run -f
+	assert_failure 125
+}
+
+@test "a name is refused with a reason" {
+	for command in info table; do
+		ctl $command db0
+		assert_failure 2
+		assert_error "$command: db0: neither PID:FD nor FD; names need a holder, which is not there yet"
+		assert_hint "'mshare-ctl list' shows the holders as PID:FD"
+	done
+	for name in 1: :3 1:x 0:3 1:3:4 -- 99999999999 3x; do
+		ctl info -- "$name"
+		assert_failure 2
+	done
+}
+
+@test "an fd that is not open" {
+	ctl info 99
+	assert_failure 1
+	assert_error "info: 99: Bad file descriptor (EBADF)"
+	ctl unmap 99 0 4K
+	assert_failure 1
+	ctl protect 99 0 4K r
+	assert_failure 1
+	ctl map 99 0 4K r memfd:a
+	assert_failure 1
+	ctl table 99
+	assert_failure 1
+}
+
+@test "a process that does not exist, an fd that it has not" {
+	ctl info 4194303:3
+	assert_failure 1
+	assert_error "info: 4194303:3: process 4194303: No such process (ESRCH)"
+	ctl info $$:250
+	assert_failure 1
+	assert_error "info: $$:250: fd 250 of process $$: Bad file descriptor (EBADF)"
+}
+
+@test "a process of somebody else" {
+	[ "$(id -u)" -eq 0 ] || skip "needs root"
+	run --separate-stderr setpriv --reuid=65534 --clear-groups "$(command -v mshare-ctl)" info 1:0
+	assert_failure 1
+	[[ $stderr == *"(EPERM)"* ]]
+	assert_hint "this needs the right to trace that process"
+}
+
+@test "without the feature: exit 3 and a hint" {
+	need_no_device
+	for args in check list "info 0" "table 0" "unmap 0 0 4K" "protect 0 0 4K r" "map 0 0 4K r memfd:a"; do
+		# shellcheck disable=SC2086
+		ctl $args </dev/null
+		assert_failure 3
+		assert_error "${args%% *}: this kernel has no ptshare: /dev/ptshare is missing"
+		assert_hint "boot a kernel with CONFIG_PTSHARE=y"
+	done
+	ctl run -f - -- true <<<"0 4K r memfd:a"
+	assert_failure 125
+	assert_error "run: this kernel has no ptshare: /dev/ptshare is missing"
+}
+
+@test "check prints its lines even then" {
+	need_no_device
+	ctl check
+	assert_failure 3
+	assert_line --index 0 --regexp '^kernel +missing +Linux .*, without ptshare$'
+	assert_line --index 1 --regexp '^device +missing +/dev/ptshare$'
+	assert_line --index 2 --regexp '^permission +unknown'
+	ctl check -J
+	assert_failure 3
+	assert_json '[.check[].item] == ["kernel", "device", "permission", "features", "limits"]'
+	assert_json '.check[0].status == "missing"'
+	ctl check -r -o item,status
+	assert_line --index 1 "device missing"
+	ctl check -P -o ITEM
+	assert_line --index 0 'ITEM="kernel"'
+}
+
+@test "list without containers" {
+	need_no_device
+	ctl list -J
+	assert_failure 3
+	assert_json '.containers == []'
+}
+
+@test "columns: choice, order, +, case, unknown" {
+	ctl version -r -o LIBRARY,VERSION
+	assert_success
+	assert_output $'LIBRARY VERSION\n0.1.0 0.1.0'
+	ctl version -rn -o library
+	assert_output "0.1.0"
+	ctl version -P -o version
+	assert_output 'VERSION="0.1.0"'
+	ctl version -J -o version
+	assert_json '.version[0] | keys == ["version"]'
+	ctl version -r -o +version
+	assert_line --index 0 "VERSION LIBRARY KERNEL FEATURES VERSION"
+	for list in nonsense version,nonsense , VERSIO versionx ""; do
+		ctl version -o "$list"
+		assert_failure 2
+		[[ $stderr == *"unknown column"* ]] || fail "$list: $stderr"
+	done
+}
+
+@test "formats exclude each other" {
+	for args in "-J -r" "-J -P" "-r -P"; do
+		# shellcheck disable=SC2086
+		ctl version $args
+		assert_failure 2
+		assert_error "version: -J, -r and -P exclude each other"
+	done
+}
+
+@test "long options for tables" {
+	ctl version --raw --noheadings --bytes --output version
+	assert_success
+	assert_output "0.1.0"
+	ctl version --json --output version
+	assert_json .version
+	ctl version --pairs --output version
+	assert_output 'VERSION="0.1.0"'
+}
+
+@test "output that can't be written is an error" {
+	run --separate-stderr sh -c 'mshare-ctl version >/dev/full'
+	assert_failure 1
+	run --separate-stderr sh -c 'mshare-ctl help >/dev/full'
+	assert_failure 1
+}
+
+@test "the udev rule and the group it names" {
+	run cat "$ctl_dir/udev/60-ptshare.rules"
+	assert_line 'KERNEL=="ptshare", GROUP="ptshare", MODE="0660"'
+	run cat "$ctl_dir/udev/ptshare.sysusers"
+	assert_line 'g ptshare -'
+}
