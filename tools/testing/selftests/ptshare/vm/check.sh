@@ -54,9 +54,10 @@ everything()
 	"$vm_dir/lint.sh"
 	[ "${PTSHARE_ALL:-0}" = 0 ] || more=$(names all)
 	# shellcheck disable=SC2046,SC2086 # lists of words
-	MEM=${MEM:-6G} programs debug $(names debug) $(bats_names) $more
-	# shellcheck disable=SC2046 # a list of words
-	MEM=${MEM:-8G} programs fast $(names fast)
+	MEM=${MEM:-6G} programs debug $(names debug) $more
+	# The bats files test the tool, and are slow in the debug guest.
+	# shellcheck disable=SC2046 # lists of words
+	MEM=${MEM:-8G} programs fast $(names fast) $(bats_names)
 }
 
 some()
@@ -81,6 +82,7 @@ some()
 }
 
 report_reset
+trap report_abort EXIT
 if [ -n "$only" ]; then
 	some
 else

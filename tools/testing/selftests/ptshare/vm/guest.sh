@@ -59,11 +59,13 @@ judge()
 
 	awk -v rc="$rc" -f "$dir/tap.awk" "$out/$name.log" >"$out/$name.result.new"
 	dmesg -S >"$out/$name.dmesg"
-	splats=$("$dir/splat.sh" "$out/$name.dmesg" | head -n 5)
+	# As splat.sh does, with fewer processes: there is one run per program.
+	splats=$(grep -aE -f /run/splat.deny "$out/$name.dmesg" |
+		 grep -avE -f /run/splat.allow)
 	if [ -n "$splats" ]; then
 		{
 			awk 'NR == 1 { $2++; print; next } { print }' "$out/$name.result.new"
-			printf '%s\n' "$splats" | sed 's/^/kernel: /'
+			printf '%s\n' "$splats" | head -n 5 | sed 's/^/kernel: /'
 		} >"$out/$name.result"
 		rm "$out/$name.result.new"
 		return 1
@@ -110,6 +112,9 @@ leaks()
 }
 
 export PTSHARE_FLAVOR=$flavor
+for kind in deny allow; do
+	grep -vE '^(#|$)' "$dir/splat.$kind" >/run/splat.$kind
+done
 [ ! -w $kmemleak ] || { echo scan >$kmemleak; echo clear >$kmemleak; } 2>/dev/null
 splat=0
 while read -r name limit command; do

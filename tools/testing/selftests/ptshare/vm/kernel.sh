@@ -16,8 +16,8 @@ if [ "$flavor" = pristine ]; then
 	src=$orig
 	fragment=$self_dir/config.fast
 fi
-src=${PTSHARE_SRC:-$src}
-out=${PTSHARE_OUT:-$build/$flavor}
+
+out=$build/$flavor
 [ -f "$fragment" ] || die "no flavour '$flavor' (no $fragment)"
 
 # Only what the compiler may see: tests and documents do not count.
@@ -43,7 +43,6 @@ configure()
 	mkdir -p "$out"
 	cat "$src/kernel/configs/tiny-base.config" "$self_dir/config" "$fragment" \
 		>"$all" 2>/dev/null
-	[ -z "${PTSHARE_EXTRA_CONFIG:-}" ] || printf '%b\n' "$PTSHARE_EXTRA_CONFIG" >>"$all"
 	KCONFIG_ALLCONFIG=$all KCONFIG_CONFIG=$new \
 		quiet "$out/config.log" kmake "$src" "$out" allnoconfig
 	verify "$all" "$new"

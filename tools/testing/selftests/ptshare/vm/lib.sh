@@ -17,6 +17,11 @@ jobs=${JOBS:-$(nproc)}
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL ARCH O V C W M T
 export LC_ALL=C
 
+case $top in
+*[[:space:]]*)	echo "a kernel cannot be built below '$top': blanks in the name" >&2
+		exit 1 ;;
+esac
+
 say()
 {
 	printf '%s\n' "$*" >&2

@@ -3,7 +3,11 @@
 #
 # Mutations: each ../mutations/NAME.patch breaks the kernel in one way and names
 # the program that must notice.  A mutant that passes means a blind test.
-# Owns build/mutant: a copy of the patched source and its object directories.
+# Owns build/mutant.
+#
+# A mutant is built in a mount namespace where build/linux and build/FLAVOR are
+# overlays on the real ones: same paths, so only what the mutation touches is
+# compiled, and nothing has to be put back.
 #
 # usage: [MUTANTS='name ...'] mutants.sh
 #
@@ -15,38 +19,43 @@ set -eu
 export PTSHARE_REPORT=$build/mutant/report
 . "$vm_dir/report.sh"
 
-src=$build/mutant/linux
-
-# A copy that follows build/linux.  No times are kept: a file that is put back
-# must look new, or the mutated object would stay.
-copy()
-{
-	if ! cmp -s "$build/linux.files" "$build/mutant/files" ||
-	   ! cmp -s "$build/linux-orig.from" "$build/mutant/from"; then
-		rm -rf "$src"
-		mkdir -p "$build/mutant"
-		cp -a --reflink=auto "$linux" "$src"
-		cp "$build/linux.files" "$build/mutant/files"
-		cp "$build/linux-orig.from" "$build/mutant/from"
-	fi
-	restore
-}
-
-restore()
-{
-	rsync -rlp --checksum --files-from="$build/linux.files" "$linux/" "$src/"
-	# shellcheck disable=SC2086 # a list of words
-	[ -z "${touched:-}" ] || (cd "$linux" && rsync -lp --checksum -R $touched "$src/")
-}
-
 header()
 {
 	sed -n -e '/^--- /q' -e "s/^$2:[[:space:]]*//p" "$1" | head -n 1
 }
 
-kernel()
+# In the namespace: mount, break, build, hand the image out.
+inside()
 {
-	PTSHARE_SRC=$src PTSHARE_OUT=$build/mutant/$1 MUTANT=$2 "$vm_dir/kernel.sh" "$1"
+	local file=$1 flavor=$2 tmp=$build/mutant/tmp dir
+
+	mount -t tmpfs tmpfs "$tmp"
+	for dir in linux "$flavor"; do
+		mkdir -p "$tmp/$dir.up" "$tmp/$dir.work"
+		mount -t overlay -o "lowerdir=$build/$dir,upperdir=$tmp/$dir.up,workdir=$tmp/$dir.work" \
+			overlay "$build/$dir"
+	done
+	patch -d "$linux" -p1 --fuzz=0 --no-backup-if-mismatch -s <"$file" || {
+		echo "does not apply: the code has moved on"
+		return 1
+	}
+	MUTANT=$file "$vm_dir/kernel.sh" "$flavor" || return 1
+	cp "$build/$flavor/arch/x86/boot/bzImage" "$build/mutant/bzImage"
+}
+
+build_mutant()
+{
+	local flags=-m
+
+	[ "$(id -u)" = 0 ] || flags=-rm
+	rm -f "$build/mutant/bzImage"
+	mkdir -p "$build/mutant/tmp"
+	# The base must be there, and must not change below the overlays.
+	"$vm_dir/kernel.sh" "$2" || return 1
+	(
+		lock source
+		unshare "$flags" "$0" inside "$1" "$2"
+	)
 }
 
 # The program's own report, apart from the mutants' report.
@@ -59,9 +68,9 @@ caught()
 	: >"$dir/counts"
 	: >"$dir/failures"
 	PTSHARE_REPORT=$dir PTSHARE_MAX_BOOTS=1 MEM=${MEM:-6G} TIMEOUT=1200 \
-		VM_KERNEL=$build/mutant/$flavor/arch/x86/boot/bzImage \
+		VM_KERNEL=$build/mutant/bzImage \
 		"$vm_dir/programs.sh" "$flavor" "$program" || true
-	if ! grep -q . "$dir/counts" || [ ! -e "$dir/$flavor.1/out/started" ]; then
+	if [ ! -e "$dir/$flavor.1/out/started" ]; then
 		echo "the guest did not run $program"
 		return 1
 	fi
@@ -77,35 +86,26 @@ caught()
 
 mutant()
 {
-	local file=$1 must flavor rc=0
+	local file=$1 must flavor testcase=
 
 	must=$(header "$file" Must-fail)
 	flavor=$(header "$file" Flavor)
 	flavor=${flavor:-debug}
 	[ -n "$must" ] || { echo "no Must-fail line"; return 1; }
-	touched=$(mutated_files "$file")
-	patch -d "$src" -p1 --fuzz=0 --no-backup-if-mismatch -s <"$file" || {
-		echo "does not apply: the code has moved on"
-		restore
-		return 1
-	}
-	kernel "$flavor" "$file" || rc=1
-	[ $rc != 0 ] || caught "${must%%:*}" "$(expr "$must" : '[^:]*:\(.*\)' || true)" "$flavor" || rc=1
-	restore
-	return $rc
+	[ "${must#*:}" = "$must" ] || testcase=${must#*:}
+	build_mutant "$file" "$flavor" || return 1
+	caught "${must%%:*}" "$testcase" "$flavor"
 }
 
-mutated_files()
-{
-	sed -nE 's,^\+\+\+ [^/]+/([^[:space:]]+).*,\1,p' "$1" | sort -u
-}
-
+if [ "${1:-}" = inside ]; then
+	inside "$2" "$3"
+	exit
+fi
 "$vm_dir/deps.sh"
 "$vm_dir/source.sh"
 "$vm_dir/tools.sh"
 lock mutant
 report_reset
-copy
 for file in "$self_dir"/mutations/*.patch; do
 	[ -e "$file" ] || continue
 	name=$(basename "$file" .patch)

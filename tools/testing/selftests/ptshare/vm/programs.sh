@@ -136,6 +136,10 @@ boot_once()
 }
 
 mkdir -p "$report/$flavor"
+for name in "$@"; do
+	file=$(command_of "$name")
+	[ -e "${file##* }" ] || die "no program $name"
+done
 make_list "$@"
 while [ -s "$list" ]; do
 	boot=$((boot + 1))

@@ -49,6 +49,15 @@ judge()
 	esac
 }
 
+# A step that everything rests on has failed: end with a count all the same.
+report_abort()
+{
+	[ ! -e "$report/total" ] || return 0
+	count 0 1 0
+	failure "the run ended early"
+	report_end || true
+}
+
 # The closing lines; status 0 when nothing failed.
 report_end()
 {
@@ -60,5 +69,6 @@ report_end()
 	fi
 	awk '{ p += $1; f += $2; s += $3 }
 	     END { printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f > 0 || p == 0 }' \
-		"$report/counts"
+		"$report/counts" | tee "$report/total"
+	return "${PIPESTATUS[0]}"
 }

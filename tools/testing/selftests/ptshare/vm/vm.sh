@@ -59,7 +59,6 @@ accel()
 	case ${ACCEL:-tcg} in
 	kvm)	echo "-accel kvm -cpu host" ;;
 	tcg)	if [ "${ICOUNT:-0}" = 1 ]; then
-			smp=1
 			echo "-accel tcg,thread=single -icount shift=0 -cpu max"
 		else
 			echo "-accel tcg,thread=multi -cpu max"
