@@ -121,8 +121,10 @@ void ptshare_gate_wait(struct ptshare *pt, unsigned long haddr, bool killable)
 {
 	struct ptshare_gate *gate = gate_of(pt, haddr);
 
-	wait_event_state(pt->gate_wait, !READ_ONCE(gate->active),
-			 killable ? TASK_KILLABLE : TASK_UNINTERRUPTIBLE);
+	if (killable)
+		wait_event_killable(pt->gate_wait, !READ_ONCE(gate->active));
+	else
+		wait_event(pt->gate_wait, !READ_ONCE(gate->active));
 }
 
 /*
@@ -195,6 +197,8 @@ static bool run_read(struct mirror_run *run, struct mm_struct *cmm)
 		ptep = pte_offset_map(pmdp, run->haddr);
 		if (!ptep)
 			return false;
+		/* Annotation: taken inside, where sparse does not look. */
+		__acquire(RCU);
 		leaves_of_pte(run, ptep);
 		pte_unmap(ptep);
 	}
@@ -328,6 +332,8 @@ int ptshare_mirror(struct vm_area_struct *vma, unsigned long address,
 		ptep = pte_offset_map_lock(vma->vm_mm, pmd, run.start, &ptl);
 		if (WARN_ON_ONCE(!ptep))
 			return -ENOENT;
+		__acquire(RCU);
+		__acquire(ptl);
 		spin_lock(&gate->lock);
 		valid = !gate->active && gate->seq == seq;
 		if (valid)
@@ -380,6 +386,8 @@ static long window_zap_table(struct mmu_gather *tlb, struct mm_struct *mm,
 	start = pte_offset_map_lock(mm, pmd, addr, &ptl);
 	if (!start)
 		return 0;
+	__acquire(RCU);
+	__acquire(ptl);
 	for (ptep = start; addr < end; ptep++, addr += PAGE_SIZE) {
 		if (!pte_present(ptep_get(ptep)))
 			continue;
