@@ -333,7 +333,6 @@ int ptshare_mirror(struct vm_area_struct *vma, unsigned long address,
 		if (WARN_ON_ONCE(!ptep))
 			return -ENOENT;
 		__acquire(RCU);
-		__acquire(ptl);
 		spin_lock(&gate->lock);
 		valid = !gate->active && gate->seq == seq;
 		if (valid)
@@ -387,7 +386,6 @@ static long window_zap_table(struct mmu_gather *tlb, struct mm_struct *mm,
 	if (!start)
 		return 0;
 	__acquire(RCU);
-	__acquire(ptl);
 	for (ptep = start; addr < end; ptep++, addr += PAGE_SIZE) {
 		if (!pte_present(ptep_get(ptep)))
 			continue;
