@@ -151,7 +151,6 @@ void ptshare_charge_end(struct mem_cgroup *old);
 int ptshare_lock(struct ptshare *pt, u32 seal);
 void ptshare_merge(struct ptshare *pt, unsigned long start, unsigned long end);
 int ptshare_split_at(struct ptshare *pt, unsigned long addr);
-unsigned int ptshare_cuts(struct ptshare *pt, unsigned long addr);
 
 /* ptshare_mirror.c */
 int ptshare_mirror(struct vm_area_struct *vma, unsigned long address,

@@ -77,7 +77,7 @@ void ptshare_merge(struct ptshare *pt, unsigned long start, unsigned long end)
 }
 
 /* How many VMAs more would a cut at @addr make? */
-unsigned int ptshare_cuts(struct ptshare *pt, unsigned long addr)
+static unsigned int region_cuts(struct ptshare *pt, unsigned long addr)
 {
 	struct vm_area_struct *vma;
 
@@ -110,8 +110,8 @@ static int region_change_prepare(struct region_change *change,
 
 	for_each_vma_range(vmi, vma, change->end)
 		nr++;
-	peak = pt->cmm->map_count + ptshare_cuts(pt, change->start) +
-	       ptshare_cuts(pt, change->end);
+	peak = pt->cmm->map_count + region_cuts(pt, change->start) +
+	       region_cuts(pt, change->end);
 	if (peak > sysctl_max_map_count ||
 	    peak + !!new - nr > sysctl_max_map_count)
 		return -ENOSPC;
