@@ -53,6 +53,13 @@ show()
 	} <"$out/$name.result"
 }
 
+# splat.allow.NAME adds to what is allowed during that one program.
+allowed()
+{
+	cat /run/splat.allow
+	[ ! -f "$dir/splat.allow.$1" ] || grep -vE '^(#|$)' "$dir/splat.allow.$1"
+}
+
 judge()
 {
 	local name=$1 rc=$2 splats
@@ -61,7 +68,7 @@ judge()
 	dmesg -S >"$out/$name.dmesg"
 	# As splat.sh does, with fewer processes: there is one run per program.
 	splats=$(grep -aE -f /run/splat.deny "$out/$name.dmesg" |
-		 grep -avE -f /run/splat.allow)
+		 grep -avE -f <(allowed "$name"))
 	if [ -n "$splats" ]; then
 		{
 			awk 'NR == 1 { $2++; print; next } { print }' "$out/$name.result.new"

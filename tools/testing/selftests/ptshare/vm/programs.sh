@@ -6,6 +6,7 @@
 # boot.  Owns $report/FLAVOR.N, one directory per boot.
 #
 # usage: programs.sh FLAVOR NAME...	(names of programs or of vm-*.bats files)
+# PTSHARE_CASE=fixture.variant.test runs only that one case.
 set -eu
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/report.sh"
@@ -26,7 +27,7 @@ command_of()
 {
 	case $1 in
 	*.bats)	echo "bats --tap $top/tools/mshare-ctl/tests/$1" ;;
-	*)	echo "$bin/$1" ;;
+	*)	echo "$bin/$1${PTSHARE_CASE:+ -r $PTSHARE_CASE}" ;;
 	esac
 }
 
@@ -137,7 +138,7 @@ boot_once()
 
 mkdir -p "$report/$flavor"
 for name in "$@"; do
-	file=$(command_of "$name")
+	file=$(PTSHARE_CASE='' command_of "$name")
 	[ -e "${file##* }" ] || die "no program $name"
 done
 make_list "$@"

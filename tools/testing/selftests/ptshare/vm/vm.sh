@@ -42,7 +42,7 @@ prune()
 prepare()
 {
 	rm -rf "$run"
-	mkdir -p "$run/out"
+	mkdir -p "$run/out" "$build/vm"
 	prune
 	ln -sfn "$(basename "$run")" "$build/vm/last" 2>/dev/null || true
 	truncate -s 1G "$run/swap.img"
