@@ -376,6 +376,8 @@ static void ptshare_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "ptshare-saved-kB:\t%llu\n", info.saved_bytes >> 10);
 	seq_printf(m, "ptshare-links:\t%llu\n", info.nr_links);
 	seq_printf(m, "ptshare-mirrors:\t%llu\n", info.nr_mirrors);
+	seq_printf(m, "ptshare-flushes:\t%lu\n",
+		   ptshare_nr_flushes(file->private_data));
 }
 #else
 #define ptshare_show_fdinfo NULL

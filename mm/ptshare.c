@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ptshare containers: life and death, who pays, and what mmap makes of one.
+ * ptshare containers: life and death, and who pays.
  *
- * Owns struct ptshare and its mm (cmm). The lock order is in ptshare.h.
+ * Owns struct ptshare, its mm (cmm), and the parameter that says how windows
+ * may show it. The lock order is in ptshare.h.
  */
 #include <linux/memcontrol.h>
 #include <linux/mman.h>
+#include <linux/moduleparam.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <asm/tlb.h>
@@ -16,6 +18,42 @@
 
 #define CREATE_TRACE_POINTS
 #include <trace/events/ptshare.h>
+
+static const char * const ptshare_share_names[] = {
+	[PTSHARE_SHARE_NONE]	= "none",
+	[PTSHARE_SHARE_PMD]	= "pmd",
+	[PTSHARE_SHARE_PUD]	= "pud",
+};
+
+static int ptshare_share = PTSHARE_SHARE_PUD;
+
+static int ptshare_share_set(const char *val, const struct kernel_param *kp)
+{
+	int share = sysfs_match_string(ptshare_share_names, val);
+
+	if (share < 0)
+		return share;
+	WRITE_ONCE(ptshare_share, share);
+	return 0;
+}
+
+static int ptshare_share_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%s\n",
+			  ptshare_share_names[READ_ONCE(ptshare_share)]);
+}
+
+static const struct kernel_param_ops ptshare_share_ops = {
+	.set = ptshare_share_set,
+	.get = ptshare_share_get,
+};
+
+module_param_cb(share, &ptshare_share_ops, NULL, 0644);
+MODULE_PARM_DESC(share, "Largest page table that new containers share: none, pmd or pud");
+
+/* Containers by number, until they have no file left; readers are under RCU. */
+DEFINE_XARRAY_ALLOC1(ptshare_ids);
+static u32 ptshare_next_id;
 
 static struct lock_class_key ptshare_mmap_lock_key;
 static struct lock_class_key ptshare_i_mmap_key;
@@ -107,6 +145,7 @@ static void ptshare_init(struct ptshare *pt, unsigned long length,
 			 unsigned long prot)
 {
 	kref_init(&pt->refs);
+	refcount_set(&pt->pins, 1);
 	pt->length = length;
 	pt->max_flags = ptshare_prot_flags(prot);
 	address_space_init_once(&pt->mapping);
@@ -114,7 +153,10 @@ static void ptshare_init(struct ptshare *pt, unsigned long length,
 	mapping_set_gfp_mask(&pt->mapping, GFP_HIGHUSER);
 	pt->mapping.a_ops = &empty_aops;
 	pt->notifier.ops = &ptshare_notifier_ops;
+	pt->share = READ_ONCE(ptshare_share);
 	ptshare_gates_init(pt);
+	ptshare_links_init(pt);
+	ptshare_tlb_init(pt);
 }
 
 /**
@@ -152,16 +194,52 @@ struct ptshare *ptshare_create(unsigned long length, unsigned long prot)
 	err = mmu_notifier_register(&pt->notifier, pt->cmm);
 	if (err)
 		goto err_mm;
+	err = mmu_notifier_register(&pt->tlb_notifier, pt->cmm);
+	if (err)
+		goto err_notifier;
+	err = xa_alloc_cyclic(&ptshare_ids, &pt->id, pt, xa_limit_32b,
+			      &ptshare_next_id, GFP_KERNEL_ACCOUNT);
+	if (err < 0)
+		goto err_tlb_notifier;
 
 	pt->memcg = get_mem_cgroup_from_mm(current->mm);
 	return pt;
 
+err_tlb_notifier:
+	mmu_notifier_unregister(&pt->tlb_notifier, pt->cmm);
+err_notifier:
+	mmu_notifier_unregister(&pt->notifier, pt->cmm);
 err_mm:
 	WRITE_ONCE(pt->cmm->ptshare, ERR_PTR(-ESRCH));
 	mmput(pt->cmm);
 err_free:
 	kfree_rcu(pt, rcu);
 	return ERR_PTR(err);
+}
+
+/* The largest alignment that is of use, in bytes. */
+unsigned long ptshare_granule(int share)
+{
+	switch (share) {
+	case PTSHARE_SHARE_PUD:
+		return PUD_SIZE;
+	case PTSHARE_SHARE_PMD:
+		return PMD_SIZE;
+	default:
+		return PAGE_SIZE;
+	}
+}
+
+/**
+ * ptshare_limits - the part of INFO that a container need not exist for
+ * @info: filled in
+ */
+void ptshare_limits(struct ptshare_info *info)
+{
+	info->granule = ptshare_granule(READ_ONCE(ptshare_share));
+	info->features = PTSHARE_FEATURE_SHMEM;
+	info->max_regions = READ_ONCE(sysctl_max_map_count);
+	info->max_ranges = PTSHARE_MAX_RANGES;
 }
 
 /*
@@ -193,6 +271,34 @@ static void ptshare_free_hole_tables(struct ptshare *pt)
 	mmap_write_unlock(cmm);
 }
 
+/**
+ * ptshare_pin - keep the memory of a container, but not the container
+ * @cmm: a container's mm
+ *
+ * For a walker of core mm, which holds the last file no more than its mm.
+ *
+ * Return: NULL if it is gone.
+ */
+struct ptshare *ptshare_pin(struct mm_struct *cmm)
+{
+	struct ptshare *pt;
+
+	rcu_read_lock();
+	pt = READ_ONCE(cmm->ptshare);
+	if (IS_ERR_OR_NULL(pt) || !refcount_inc_not_zero(&pt->pins))
+		pt = NULL;
+	rcu_read_unlock();
+	return pt;
+}
+
+void ptshare_unpin(struct ptshare *pt)
+{
+	if (!refcount_dec_and_test(&pt->pins))
+		return;
+	ptshare_links_destroy(pt);
+	kfree_rcu(pt, rcu);
+}
+
 /*
  * The last file is gone, and with it every window: nobody but a core mm walker
  * with a reference of its own can look at cmm.
@@ -205,6 +311,8 @@ static void ptshare_release(struct kref *refs)
 	VM_WARN_ON_ONCE(atomic_read(&pt->nr_windows));
 	VM_WARN_ON_ONCE(mapping_mapped(&pt->mapping));
 
+	xa_erase(&ptshare_ids, pt->id);
+	mmu_notifier_unregister(&pt->tlb_notifier, cmm);
 	mmu_notifier_unregister(&pt->notifier, cmm);
 	ptshare_free_hole_tables(pt);
 	/*
@@ -214,7 +322,7 @@ static void ptshare_release(struct kref *refs)
 	WRITE_ONCE(cmm->ptshare, ERR_PTR(-ESRCH));
 	mmput(cmm);
 	mem_cgroup_put(pt->memcg);
-	kfree_rcu(pt, rcu);
+	ptshare_unpin(pt);
 }
 
 void ptshare_get(struct ptshare *pt)
@@ -241,92 +349,4 @@ void ptshare_set_file(struct ptshare *pt, struct file *file)
 	pt->mapping.host = file_inode(file);
 	file->f_mapping = &pt->mapping;
 	trace_ptshare_create(pt);
-}
-
-static void ptshare_vm_open(struct vm_area_struct *vma)
-{
-	/* fork: the parent's tables were not copied, so there is no mirror */
-	atomic_long_set(window_mirrors(vma), 0);
-	atomic_inc(&vma_ptshare(vma)->nr_windows);
-}
-
-static void ptshare_vm_close(struct vm_area_struct *vma)
-{
-	atomic_dec(&vma_ptshare(vma)->nr_windows);
-}
-
-static int ptshare_vm_may_split(struct vm_area_struct *vma, unsigned long addr)
-{
-	return -EINVAL;
-}
-
-/* Permissions are the container's: a window has the superset and keeps it. */
-static int ptshare_vm_mprotect(struct vm_area_struct *vma, unsigned long start,
-			       unsigned long end, unsigned long newflags)
-{
-	return newflags == vma->vm_flags ? 0 : -EACCES;
-}
-
-/* One object for every window: vma_is_ptshare() compares its address. */
-const struct vm_operations_struct ptshare_vm_ops = {
-	.open		= ptshare_vm_open,
-	.close		= ptshare_vm_close,
-	.may_split	= ptshare_vm_may_split,
-	.mprotect	= ptshare_vm_mprotect,
-};
-
-/**
- * ptshare_advice_ok - may madvise(2) act on a window?
- * @advice: MADV_*
- *
- * What would be ignored is refused, so that nobody believes it did something.
- */
-bool ptshare_advice_ok(int advice)
-{
-	switch (advice) {
-	case MADV_DONTFORK:
-	case MADV_DOFORK:
-	case MADV_DONTDUMP:
-	case MADV_POPULATE_READ:
-	case MADV_POPULATE_WRITE:
-	case MADV_HWPOISON:
-	case MADV_SOFT_OFFLINE:
-		return true;
-	}
-	return false;
-}
-
-/**
- * ptshare_mmap - make a new VMA a window
- * @pt: container
- * @vma: not visible to anybody yet
- *
- * VM_PFNMAP keeps away what would look for struct pages in the window's own
- * tables: reclaim, NUMA balancing, KSM, DAMON, soft-dirty, the OOM reaper. It
- * also makes tlb_end_vma() flush before ->close and before the tables go.
- *
- * Context: mmap_lock of the caller's mm for write.
- * Return: 0, -EINVAL or -EACCES.
- */
-int ptshare_mmap(struct ptshare *pt, struct vm_area_struct *vma)
-{
-	unsigned long size = vma->vm_end - vma->vm_start;
-
-	VM_WARN_ON_ONCE(vma->vm_file->f_mapping != &pt->mapping);
-	BUILD_BUG_ON(sizeof(vma->vm_private_data) != sizeof(atomic_long_t));
-
-	if (!(vma->vm_flags & VM_SHARED))
-		return -EINVAL;
-	if (vma->vm_pgoff > pt->length >> PAGE_SHIFT ||
-	    size > pt->length - (vma->vm_pgoff << PAGE_SHIFT))
-		return -EINVAL;
-	if (vma->vm_flags & VM_EXEC)
-		return -EACCES;
-	if (pt->max_flags & ~vma->vm_flags)
-		return -EACCES;
-
-	vm_flags_mod(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP, VM_MAYEXEC);
-	vma->vm_ops = &ptshare_vm_ops;
-	ptshare_vm_open(vma);
-	return 0;
 }

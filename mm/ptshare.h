@@ -5,8 +5,13 @@
  * A container owns an mm that no task runs on ("cmm"). Each region is one
  * ordinary shared file VMA of cmm, at PTSHARE_BASE + offset. cmm is the only
  * truth: reverse mapping, reclaim, truncation, migration and accounting work on
- * it as on any mm. A window is one process's VMA of the container's file; it
- * shows cmm by mirrors: special PTEs in that process's own tables.
+ * it as on any mm. A window is one process's VMA of the container's file. It
+ * shows cmm in two ways that nobody can tell apart from outside:
+ *
+ * - links: an upper entry of the process's tables points at a table of cmm, a
+ *   PUD entry at a PMD table (1 GiB) or a PMD entry at a PTE table (2 MiB);
+ * - mirrors: special PTEs in the process's own tables, wherever no link fits
+ *   and where the process has mmu_notifiers of its own.
  *
  * Invariants
  *
@@ -19,8 +24,9 @@
  *     downgrade of a shared file VMA). start closes the gates of the range,
  *     zaps and flushes the mirrors, and lets each window's mm tell its own
  *     notifiers; end opens the gates.
- * I3. A mirror is set under the window's PTE lock and the gate lock, and only
- *     if the gate is open and has not been closed since cmm's entry was read.
+ * I3. A mirror is set under the window's PTE lock and the gate lock, a PMD link
+ *     under the window's PMD lock and the gate lock, and only if the gate is
+ *     open and has not been closed since cmm's entry was read.
  * I4. While windows exist cmm frees no page-table page but PTE tables by
  *     pte_free_defer(), so lockless readers of cmm's tables need RCU below the
  *     PMD and nothing above it.
@@ -29,6 +35,23 @@
  *     during a REPLACE the old VMAs are detached before the new one is there.
  * I6. All files of a container share one address_space, so that its i_mmap
  *     finds every window.
+ * I7. A PUD or PMD entry of a window is judged on one value, read after it was
+ *     seen not to be empty. From empty it becomes a link or private, decided
+ *     under the table's lock. What is private stays so until munmap. A PUD
+ *     link becomes empty only under mmap_lock and all VMA locks for write, or
+ *     in exit; a PMD link also when khugepaged takes the PTE table from cmm,
+ *     under the window's PMD lock, before cmm's entry changes.
+ * I8. A link is known by its table being the one that cmm's own entry has, and
+ *     by nothing else. At PUD level that may be asked without a lock, since
+ *     cmm's entry is there to stay; at PMD level under the window's PMD lock.
+ * I9. A window is on the list of those whose TLB entries are flushed from
+ *     before its first link until ->close, which comes after the flush of the
+ *     munmap or exit that unlinked it. A link that is cleared is flushed with
+ *     every page below it, and with the paging-structure caches. Who clears it
+ *     for another reason flushes before it lets go of the container's
+ *     i_mmap_rwsem: a munmap would find nothing to flush, and the window would
+ *     leave the list.
+ * I10. An mm with notifiers of its own has no links.
  *
  * Lock order, outer first
  *
@@ -37,7 +60,10 @@
  *     mmap_lock is never taken under a VMA lock
  *   cmm's mmap_lock (write) -> region's VMA lock (write)
  *   backing's i_mmap_rwsem -> start on cmm -> container's i_mmap_rwsem ->
- *     start on a window's mm -> window's PTE lock -> gate lock
+ *     start on a window's mm -> window's PMD lock -> window's PTE lock ->
+ *     gate lock
+ *   window's page_table_lock (PUD links): takes nothing
+ *   cmm's PTE and PMD locks -> link_lock (read); link_lock (write): takes nothing
  *   window's mmap_lock (write) -> container's i_mmap_rwsem (write)
  *
  * mm_take_all_locks() takes container mappings last for the same reason.
@@ -55,8 +81,12 @@
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
 #include <linux/ptshare.h>
+#include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include <linux/xarray.h>
+
+struct mmu_gather;
 
 /* Congruent with every offset modulo the largest granule, and not 0. */
 #define PTSHARE_BASE	PUD_SIZE
@@ -76,39 +106,85 @@ struct ptshare_gate {
 	unsigned int seq;
 };
 
+/* The largest table that windows of a container share. */
+enum ptshare_share {
+	PTSHARE_SHARE_NONE,
+	PTSHARE_SHARE_PMD,	/* PMD links */
+	PTSHARE_SHARE_PUD,	/* PUD links, and PMD links where these do not fit */
+};
+
 /**
  * struct ptshare - a container
  * @rcu: readers of mm->ptshare are under RCU
  * @refs: one for each file
+ * @pins: on the memory of this structure
+ * @id: in ptshare_ids, immutable
  * @cmm: holds the regions; its mmap_lock guards @seals
  * @length: bytes, immutable
  * @max_flags: VM_READ or VM_READ | VM_WRITE, immutable
  * @seals: PTSHARE_SEAL_*
+ * @share: enum ptshare_share, immutable
  * @ino: inode number of all its files, immutable once a file exists
  * @memcg: the creator's memory cgroup; a reference is held
  * @nr_windows: VMAs of the container
+ * @nr_slow: windows that an invalidation must visit
  * @mapping: f_mapping of all its files; i_mmap holds the windows
  * @notifier: hears of invalidations in @cmm
+ * @tlb_notifier: hears of TLB flushes of @cmm
  * @gate_wait: faults that met a closed gate
+ * @slots: struct ptshare_slot by GiB of @cmm, for what has links
+ * @link_lock: guards @linked
+ * @linked: windows that have or had links
+ * @nr_flushes: TLB flushes passed on to them
  * @gates: see struct ptshare_gate
  */
 struct ptshare {
 	struct rcu_head rcu;
 	struct kref refs;
+	refcount_t pins;
+	u32 id;
 	struct mm_struct *cmm;
 	unsigned long length;
 	vm_flags_t max_flags;
 	u32 seals;
+	int share;
 	ino_t ino;
 	struct mem_cgroup *memcg;
 	atomic_t nr_windows;
+	atomic_t nr_slow;
 	struct address_space mapping;
 	struct mmu_notifier notifier;
+	struct mmu_notifier tlb_notifier;
 	wait_queue_head_t gate_wait;
+	struct xarray slots;
+	rwlock_t link_lock;	/* see the lock order above */
+	struct list_head linked;
+	atomic_long_t nr_flushes;
 	struct ptshare_gate gates[PTSHARE_NR_GATES];
 };
 
+/**
+ * struct ptshare_window - what a window has beyond its VMA
+ * @node: in ptshare.linked
+ * @mm: of the VMA
+ * @nr_mirrors: present private entries, changed under the PTE locks of @mm
+ * @nr_links: entries that point at tables of cmm
+ * @joined: it is in ptshare.linked
+ * @slow: invalidations visit it: it has mirrors, or @mm has notifiers
+ * @unlink_gen: TLB generation of @mm at the last unlink
+ */
+struct ptshare_window {
+	struct list_head node;
+	struct mm_struct *mm;
+	atomic_long_t nr_mirrors;
+	atomic_long_t nr_links;
+	bool joined;
+	bool slow;
+	u64 unlink_gen;
+};
+
 extern const struct mmu_notifier_ops ptshare_notifier_ops;
+extern struct xarray ptshare_ids;
 
 static inline struct ptshare *vma_ptshare(const struct vm_area_struct *vma)
 {
@@ -123,10 +199,49 @@ static inline unsigned long ptshare_host_addr(const struct vm_area_struct *vma,
 	       (vma->vm_pgoff << PAGE_SHIFT);
 }
 
-/* Mirrors in a window; changed under the PTE locks of its mm. */
-static inline atomic_long_t *window_mirrors(struct vm_area_struct *vma)
+/*
+ * Upper tables without a lock. Those of cmm are there as long as windows are;
+ * those of a window for who holds a lock of its VMA or finds it in i_mmap.
+ */
+static inline pud_t *ptshare_walk_pud(struct mm_struct *mm, unsigned long addr)
 {
-	return (atomic_long_t *)&vma->vm_private_data;
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+
+	if (pgd_none(READ_ONCE(*pgd)))
+		return NULL;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(READ_ONCE(*p4d)))
+		return NULL;
+	return pud_offset(p4d, addr);
+}
+
+/* For cmm only: a window's PUD entry may be a link. */
+static inline pmd_t *ptshare_walk_pmd(struct mm_struct *cmm,
+				      unsigned long haddr)
+{
+	pud_t *pudp = ptshare_walk_pud(cmm, haddr), pud;
+
+	if (!pudp)
+		return NULL;
+	pud = READ_ONCE(*pudp);
+	if (pud_none(pud) || pud_leaf(pud))
+		return NULL;
+	return pmd_offset(pudp, haddr);
+}
+
+static inline struct ptshare_gate *ptshare_gate_of(struct ptshare *pt,
+						   unsigned long haddr)
+{
+	return &pt->gates[(haddr >> PMD_SHIFT) % PTSHARE_NR_GATES];
+}
+
+/* Under the gate lock: does what was read since ptshare_gate_begin() hold? */
+static inline bool ptshare_gate_valid(const struct ptshare_gate *gate,
+				      unsigned int seq)
+{
+	lockdep_assert_held(&gate->lock);
+	return !gate->active && gate->seq == seq;
 }
 
 static inline vm_flags_t ptshare_prot_flags(u32 prot)
@@ -147,17 +262,51 @@ int ptshare_check_prot(const struct ptshare *pt, u32 prot);
 struct mem_cgroup *ptshare_charge_begin(struct ptshare *pt);
 void ptshare_charge_end(struct mem_cgroup *old);
 
+unsigned long ptshare_granule(int share);
+struct ptshare *ptshare_pin(struct mm_struct *cmm);
+void ptshare_unpin(struct ptshare *pt);
+
 /* ptshare_region.c */
 int ptshare_lock(struct ptshare *pt, u32 seal);
 void ptshare_merge(struct ptshare *pt, unsigned long start, unsigned long end);
 int ptshare_split_at(struct ptshare *pt, unsigned long addr);
 
-/* ptshare_mirror.c */
-int ptshare_mirror(struct vm_area_struct *vma, unsigned long address,
-		   bool write);
+/* ptshare_window.c */
+struct ptshare_window *ptshare_window_get(struct vm_area_struct *vma);
+void ptshare_window_slow(struct ptshare *pt, struct ptshare_window *window);
+
+/* ptshare_gate.c */
+void ptshare_gates_init(struct ptshare *pt);
+void ptshare_gates_close(struct ptshare *pt, unsigned long start,
+			 unsigned long end);
+void ptshare_gates_open(struct ptshare *pt, unsigned long start,
+			unsigned long end);
+bool ptshare_gate_begin(struct ptshare *pt, unsigned long haddr,
+			unsigned int *seq);
 bool ptshare_gate_closed(struct ptshare *pt, unsigned long haddr);
 void ptshare_gate_wait(struct ptshare *pt, unsigned long haddr, bool killable);
+
+/* ptshare_mirror.c */
+int ptshare_mirror(struct vm_area_struct *vma, struct ptshare_window *window,
+		   unsigned long address, bool write);
 unsigned long ptshare_count_mirrors(struct ptshare *pt);
-void ptshare_gates_init(struct ptshare *pt);
+
+/* ptshare_link.c */
+void ptshare_links_init(struct ptshare *pt);
+void ptshare_links_destroy(struct ptshare *pt);
+int ptshare_link(struct vm_area_struct *vma, struct ptshare_window *window,
+		 unsigned long address);
+bool ptshare_peek(struct mm_struct *cmm, unsigned long haddr, bool write);
+bool ptshare_pud_is_link(struct vm_area_struct *vma, unsigned long addr,
+			 pud_t pud);
+bool ptshare_pmd_is_private(struct vm_area_struct *vma, unsigned long addr,
+			    pmd_t *pmdp);
+void ptshare_links_info(struct ptshare *pt, struct ptshare_info *info);
+
+/* ptshare_tlb.c */
+void ptshare_tlb_init(struct ptshare *pt);
+void ptshare_tlb_join(struct ptshare *pt, struct ptshare_window *window);
+void ptshare_tlb_leave(struct ptshare *pt, struct ptshare_window *window);
+void ptshare_tlb_flush(struct ptshare *pt);
 
 #endif /* __MM_PTSHARE_H */

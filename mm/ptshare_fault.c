@@ -2,10 +2,10 @@
 /*
  * ptshare windows: faults and get_user_pages(), redirected to the container.
  *
- * A fault in a window first tries to mirror what cmm has already. If that is
- * not enough it becomes a fault of cmm on the region VMA, under both locks of
- * the same flavour: the two VMA locks, or the two mmap_locks. The order is in
- * ptshare.h.
+ * A fault in a window first tries to show what cmm has already, by a link or a
+ * mirror. If that is not enough it becomes a fault of cmm on the region VMA,
+ * under both locks of the same flavour: the two VMA locks, or the two mmap_locks.
+ * The order is in ptshare.h.
  *
  * FAULT_FLAG_USER is passed down: nothing below handle_mm_fault() counts by it,
  * and who asks whether a user or the kernel writes shall hear the truth.
@@ -164,6 +164,31 @@ static vm_fault_t window_wait(struct vm_area_struct *vma, unsigned long haddr,
 	return VM_FAULT_RETRY;
 }
 
+/*
+ * Shows what cmm has, by a link or a mirror. @linked: whether there is a link,
+ * so that what cmm gets from now on is shown without further ado.
+ */
+static int window_show(struct vm_area_struct *vma, unsigned long address,
+		       bool write, bool *linked)
+{
+	struct ptshare_window *window = ptshare_window_get(vma);
+	unsigned long haddr = ptshare_host_addr(vma, address) & PAGE_MASK;
+	int err;
+
+	if (!window)
+		return -ENOMEM;
+	do {
+		err = ptshare_link(vma, window, address);
+		*linked = err > 0;
+		if (*linked)
+			return ptshare_peek(vma_ptshare(vma)->cmm, haddr,
+					    write) ? 0 : -ENOENT;
+		if (!err)
+			err = ptshare_mirror(vma, window, address, write);
+	} while (err == -ESTALE);
+	return err;
+}
+
 /**
  * ptshare_fault - handle a fault in a window
  * @vma: the window
@@ -180,17 +205,19 @@ vm_fault_t ptshare_fault(struct vm_area_struct *vma, unsigned long address,
 {
 	unsigned long haddr = ptshare_host_addr(vma, address) & PAGE_MASK;
 	unsigned long ino = vma_ptshare(vma)->ino;
-	bool write = flags & FAULT_FLAG_WRITE;
+	bool write = flags & FAULT_FLAG_WRITE, linked;
 	vm_fault_t ret = 0;
 	int err;
 
-	err = ptshare_mirror(vma, address, write);
+	err = window_show(vma, address, write, &linked);
 	if (err == -ENOENT) {
 		ret = host_fault(vma, haddr, flags);
 		trace_ptshare_fault(ino, haddr, flags, ret);
 		if (ret & (VM_FAULT_ERROR | VM_FAULT_RETRY))
 			return ret;
-		err = ptshare_mirror(vma, address, write);
+		if (linked)
+			return ret & VM_FAULT_MAJOR;
+		err = window_show(vma, address, write, &linked);
 	}
 
 	switch (err) {
@@ -218,7 +245,7 @@ vm_fault_t ptshare_fault(struct vm_area_struct *vma, unsigned long address,
  *
  * Context: the window's mmap_lock is held. Takes cmm's mmap_lock for read.
  * Return: the region VMA, for ptshare_gup_end(); NULL if a fault is to sort it
- * out; ERR_PTR(-EINTR) if killed; ERR_PTR(-EBUSY) if it would sleep, because a
+ * out; ERR_PTR(-ENOMEM); ERR_PTR(-EINTR) if killed; ERR_PTR(-EBUSY) if it would sleep, because a
  * fault might succeed without cmm's lock and come back here for ever.
  */
 struct vm_area_struct *ptshare_gup_begin(struct vm_area_struct *vma,
@@ -230,8 +257,13 @@ struct vm_area_struct *ptshare_gup_begin(struct vm_area_struct *vma,
 
 	mmap_assert_locked(vma->vm_mm);
 	*haddr = ptshare_host_addr(vma, address);
-	if (mm_has_notifiers(vma->vm_mm) && ptshare_gate_closed(pt, *haddr))
-		return NULL;
+	if (mm_has_notifiers(vma->vm_mm)) {
+		/* Invalidations visit it from now on. */
+		if (!ptshare_window_get(vma))
+			return ERR_PTR(-ENOMEM);
+		if (ptshare_gate_closed(pt, *haddr))
+			return NULL;
+	}
 
 	if (nowait) {
 		if (!mmap_read_trylock(pt->cmm))

@@ -2,27 +2,18 @@
 /*
  * ptshare mirrors: entries of a window's own page tables that repeat cmm's.
  *
- * Owns the gates and every present entry in a window. The protocol is KVM's for
- * its secondary page tables, with gates by range in the place of one hull:
+ * Owns every present entry in a window's private tables. They are set and
+ * zapped by the protocol of the gates (ptshare_gate.c).
  *
- *   set:		zap and clear:
- *   seq = gate->seq	start: close the gates of the range
- *   read cmm's entry	       zap and flush mirrors of the range
- *   lock PTE, gate	(the entry of cmm is changed)
- *   closed or seq new?	end:   gate->seq++, open the gates, wake
- *   set
- *
- * Whoever sets under the gate lock before start closes is found by the zap,
- * because its tables are visible by then; whoever comes later sees the gate
- * closed, or the new seq.
+ * A table that a window shares with cmm is none of its private ones, and must
+ * not be entered here: what is not private is judged on one value, read after it
+ * was seen not to be empty.
  *
  * Locks: the order is in ptshare.h.
  */
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/pgtable.h>
-#include <linux/sched/signal.h>
-#include <linux/wait.h>
 #include <asm/tlb.h>
 
 #include "internal.h"
@@ -44,6 +35,7 @@ struct mirror_leaf {
 /* A run of window addresses within one page table here and one block there. */
 struct mirror_run {
 	struct vm_area_struct *vma;
+	struct ptshare_window *window;
 	unsigned long start;
 	unsigned long haddr;
 	unsigned int nr;
@@ -51,102 +43,6 @@ struct mirror_run {
 	bool write;
 	struct mirror_leaf leaves[MIRROR_AROUND];
 };
-
-void ptshare_gates_init(struct ptshare *pt)
-{
-	unsigned int i;
-
-	init_waitqueue_head(&pt->gate_wait);
-	for (i = 0; i < PTSHARE_NR_GATES; i++)
-		spin_lock_init(&pt->gates[i].lock);
-}
-
-static struct ptshare_gate *gate_of(struct ptshare *pt, unsigned long haddr)
-{
-	return &pt->gates[(haddr >> PMD_SHIFT) % PTSHARE_NR_GATES];
-}
-
-static unsigned int gates_in_range(unsigned long start, unsigned long end)
-{
-	unsigned long blocks = ((end - 1) >> PMD_SHIFT) -
-			       (start >> PMD_SHIFT) + 1;
-
-	return min_t(unsigned long, blocks, PTSHARE_NR_GATES);
-}
-
-static void gates_close(struct ptshare *pt, unsigned long start,
-			unsigned long end)
-{
-	unsigned int i, nr = gates_in_range(start, end);
-	struct ptshare_gate *gate;
-
-	for (i = 0; i < nr; i++) {
-		gate = gate_of(pt, start + i * PMD_SIZE);
-		spin_lock(&gate->lock);
-		WRITE_ONCE(gate->active, gate->active + 1);
-		spin_unlock(&gate->lock);
-	}
-}
-
-static void gates_open(struct ptshare *pt, unsigned long start,
-		       unsigned long end)
-{
-	unsigned int i, nr = gates_in_range(start, end);
-	struct ptshare_gate *gate;
-
-	for (i = 0; i < nr; i++) {
-		gate = gate_of(pt, start + i * PMD_SIZE);
-		spin_lock(&gate->lock);
-		/* Who reads the new count reads cmm's new entry. */
-		smp_store_release(&gate->seq, gate->seq + 1);
-		WRITE_ONCE(gate->active, gate->active - 1);
-		spin_unlock(&gate->lock);
-	}
-	if (wq_has_sleeper(&pt->gate_wait))
-		wake_up_all(&pt->gate_wait);
-}
-
-bool ptshare_gate_closed(struct ptshare *pt, unsigned long haddr)
-{
-	struct ptshare_gate *gate = gate_of(pt, haddr);
-	bool closed;
-
-	spin_lock(&gate->lock);
-	closed = gate->active;
-	spin_unlock(&gate->lock);
-	return closed;
-}
-
-void ptshare_gate_wait(struct ptshare *pt, unsigned long haddr, bool killable)
-{
-	struct ptshare_gate *gate = gate_of(pt, haddr);
-
-	if (killable)
-		wait_event_killable(pt->gate_wait, !READ_ONCE(gate->active));
-	else
-		wait_event(pt->gate_wait, !READ_ONCE(gate->active));
-}
-
-/*
- * cmm's tables are read without a lock: the upper ones are there as long as
- * windows are, PTE tables are freed by RCU, which pte_offset_map() holds off.
- */
-static pmd_t *host_pmd(struct mm_struct *cmm, unsigned long haddr)
-{
-	pgd_t *pgd = pgd_offset(cmm, haddr);
-	p4d_t *p4d;
-	pud_t *pud;
-
-	if (pgd_none(READ_ONCE(*pgd)))
-		return NULL;
-	p4d = p4d_offset(pgd, haddr);
-	if (p4d_none(READ_ONCE(*p4d)))
-		return NULL;
-	pud = pud_offset(p4d, haddr);
-	if (pud_none(READ_ONCE(*pud)) || pud_leaf(READ_ONCE(*pud)))
-		return NULL;
-	return pmd_offset(pud, haddr);
-}
 
 static void leaves_of_pmd(struct mirror_run *run, pmd_t pmd)
 {
@@ -182,7 +78,7 @@ static void leaves_of_pte(struct mirror_run *run, pte_t *ptep)
 static bool run_read(struct mirror_run *run, struct mm_struct *cmm)
 {
 	struct mirror_leaf *target = &run->leaves[run->target];
-	pmd_t *pmdp = host_pmd(cmm, run->haddr), pmd;
+	pmd_t *pmdp = ptshare_walk_pmd(cmm, run->haddr), pmd;
 	pte_t *ptep;
 
 	memset(run->leaves, 0, sizeof(run->leaves));
@@ -225,7 +121,11 @@ static void run_init(struct mirror_run *run, struct vm_area_struct *vma,
 	run->write = write;
 }
 
-/* The window's own tables, charged to whoever faults. */
+/*
+ * The window's own tables, charged to whoever faults: NULL without memory,
+ * ERR_PTR(-ESTALE) if another thread has linked one of cmm's in their place, be
+ * it that khugepaged has taken it away again.
+ */
 static pmd_t *window_pmd(struct mirror_run *run)
 {
 	struct mm_struct *mm = run->vma->vm_mm;
@@ -240,8 +140,14 @@ static pmd_t *window_pmd(struct mirror_run *run)
 	if (!pud)
 		return NULL;
 	pmd = pmd_alloc(mm, pud, run->start);
-	if (!pmd || pte_alloc(mm, pmd))
+	if (!pmd)
 		return NULL;
+	if (ptshare_pud_is_link(run->vma, run->start, READ_ONCE(*pud)))
+		return ERR_PTR(-ESTALE);
+	if (pte_alloc(mm, pmd))
+		return NULL;
+	if (!ptshare_pmd_is_private(run->vma, run->start, pmd))
+		return ERR_PTR(-ESTALE);
 	return pmd;
 }
 
@@ -282,13 +188,39 @@ static void run_set(struct mirror_run *run, pte_t *ptep)
 					      mirror_pte(leaf), 1);
 		}
 	}
-	atomic_long_add(added, window_mirrors(vma));
+	atomic_long_add(added, &run->window->nr_mirrors);
 	trace_ptshare_mirror(vma, run->start, run->nr, added);
 }
 
+/* Sets what was read, if it still holds. */
+static bool run_set_checked(struct mirror_run *run, pmd_t *pmd,
+			    unsigned int seq)
+{
+	struct ptshare *pt = vma_ptshare(run->vma);
+	struct ptshare_gate *gate = ptshare_gate_of(pt, run->haddr);
+	spinlock_t *ptl;	/* of the window's PTE table */
+	pte_t *ptep;
+	bool valid;
+
+	/* A private table is there to stay. */
+	ptep = pte_offset_map_lock(run->vma->vm_mm, pmd, run->start, &ptl);
+	if (WARN_ON_ONCE(!ptep))
+		return true;
+	/* Annotation: taken inside, where sparse does not look. */
+	__acquire(RCU);
+	spin_lock(&gate->lock);
+	valid = ptshare_gate_valid(gate, seq);
+	if (valid)
+		run_set(run, ptep);
+	spin_unlock(&gate->lock);
+	pte_unmap_unlock(ptep, ptl);
+	return valid;
+}
+
 /**
- * ptshare_mirror - show cmm's entry in a window
+ * ptshare_mirror - show cmm's entry in a window by one of its own
  * @vma: the window
+ * @window: belongs to it
  * @address: that faulted
  * @write: whether it is to be written
  *
@@ -297,80 +229,61 @@ static void run_set(struct mirror_run *run, pte_t *ptep)
  *
  * Context: mmap_lock or VMA lock of the window.
  * Return: 0; -ENOENT if cmm's entry does not allow the access, or not yet;
- * -EAGAIN if it is being invalidated, wait for the gate; -ENOMEM.
+ * -EAGAIN if it is being invalidated, wait for the gate; -ESTALE if there is a
+ * link by now; -ENOMEM.
  */
-int ptshare_mirror(struct vm_area_struct *vma, unsigned long address,
-		   bool write)
+int ptshare_mirror(struct vm_area_struct *vma, struct ptshare_window *window,
+		   unsigned long address, bool write)
 {
 	struct ptshare *pt = vma_ptshare(vma);
 	struct mirror_run run;
-	struct ptshare_gate *gate;
-	spinlock_t *ptl;	/* of the window's PTE table */
 	unsigned int seq;
 	pmd_t *pmd = NULL;
-	pte_t *ptep;
-	bool valid;
 
 	run_init(&run, vma, address, write);
-	gate = gate_of(pt, run.haddr);
-	do {
-		/* Pairs with the release in gates_open(). */
-		seq = smp_load_acquire(&gate->seq);
+	run.window = window;
+	ptshare_window_slow(pt, window);
+	for (;;) {
 		cond_resched();
-		if (READ_ONCE(gate->active))
+		if (!ptshare_gate_begin(pt, run.haddr, &seq))
 			return -EAGAIN;
 		if (!run_read(&run, pt->cmm))
 			return -ENOENT;
-		if (!pmd) {
-			/* May sleep: the entry is to be read once more. */
-			pmd = window_pmd(&run);
-			if (!pmd)
-				return -ENOMEM;
-			valid = false;
+		if (pmd) {
+			if (run_set_checked(&run, pmd, seq))
+				return 0;
 			continue;
 		}
-		ptep = pte_offset_map_lock(vma->vm_mm, pmd, run.start, &ptl);
-		if (WARN_ON_ONCE(!ptep))
-			return -ENOENT;
-		__acquire(RCU);
-		spin_lock(&gate->lock);
-		valid = !gate->active && gate->seq == seq;
-		if (valid)
-			run_set(&run, ptep);
-		spin_unlock(&gate->lock);
-		pte_unmap_unlock(ptep, ptl);
-	} while (!valid);
-	return 0;
+		/* May sleep: the entry is to be read once more. */
+		pmd = window_pmd(&run);
+		if (!pmd)
+			return -ENOMEM;
+		if (IS_ERR(pmd))
+			return PTR_ERR(pmd);
+	}
 }
 
-/* The next PTE table of a window at or after *@addr, or NULL. */
-static pmd_t *window_next_table(struct mm_struct *mm, unsigned long *addr,
+/* The next private PTE table of a window at or after *@addr, or NULL. */
+static pmd_t *window_next_table(struct vm_area_struct *vma, unsigned long *addr,
 				unsigned long end)
 {
 	unsigned long next;
-	pgd_t *pgd;
-	p4d_t *p4d;
-	pud_t *pud;
+	pud_t *pudp, pud;
 	pmd_t *pmd;
 
 	for (; *addr < end; *addr = next) {
-		pgd = pgd_offset(mm, *addr);
-		next = pgd_addr_end(*addr, end);
-		if (pgd_none(READ_ONCE(*pgd)))
-			continue;
-		p4d = p4d_offset(pgd, *addr);
-		next = p4d_addr_end(*addr, end);
-		if (p4d_none(READ_ONCE(*p4d)))
-			continue;
-		pud = pud_offset(p4d, *addr);
-		next = pud_addr_end(*addr, end);
-		if (pud_none(READ_ONCE(*pud)))
-			continue;
-		pmd = pmd_offset(pud, *addr);
-		next = pmd_addr_end(*addr, end);
-		if (!pmd_none(pmdp_get_lockless(pmd)))
-			return pmd;
 		cond_resched();
+		next = pud_addr_end(*addr, end);
+		pudp = ptshare_walk_pud(vma->vm_mm, *addr);
+		if (!pudp)
+			continue;
+		pud = READ_ONCE(*pudp);
+		if (pud_none(pud) || ptshare_pud_is_link(vma, *addr, pud))
+			continue;
+		pmd = pmd_offset(&pud, *addr);
+		next = pmd_addr_end(*addr, end);
+		if (ptshare_pmd_is_private(vma, *addr, pmd))
+			return pmd;
 	}
 	return NULL;
 }
@@ -404,7 +317,8 @@ static long window_zap_table(struct mmu_gather *tlb, struct mm_struct *mm,
  * The window's mm tells its own notifiers even where there is no mirror: they
  * may have found the page by get_user_pages().
  */
-static void window_zap(struct vm_area_struct *vma, unsigned long start,
+static void window_zap(struct vm_area_struct *vma,
+		       struct ptshare_window *window, unsigned long start,
 		       unsigned long end)
 {
 	struct mm_struct *mm = vma->vm_mm;
@@ -418,7 +332,7 @@ static void window_zap(struct vm_area_struct *vma, unsigned long start,
 	mmu_notifier_invalidate_range_start(&range);
 	tlb_gather_mmu(&tlb, mm);
 	tlb_start_vma(&tlb, vma);
-	while ((pmd = window_next_table(mm, &addr, end))) {
+	while ((pmd = window_next_table(vma, &addr, end))) {
 		next = pmd_addr_end(addr, end);
 		zapped += window_zap_table(&tlb, mm, pmd, addr, next);
 		addr = next;
@@ -428,7 +342,7 @@ static void window_zap(struct vm_area_struct *vma, unsigned long start,
 	tlb_finish_mmu(&tlb);
 	mmu_notifier_invalidate_range_end(&range);
 
-	atomic_long_sub(zapped, window_mirrors(vma));
+	atomic_long_sub(zapped, &window->nr_mirrors);
 	trace_ptshare_zap(vma, start, end, zapped);
 }
 
@@ -438,8 +352,12 @@ static void windows_zap(struct ptshare *pt, unsigned long start,
 {
 	pgoff_t first = (start - PTSHARE_BASE) >> PAGE_SHIFT;
 	pgoff_t last = (end - 1 - PTSHARE_BASE) >> PAGE_SHIFT;
+	struct ptshare_window *window;
 	struct vm_area_struct *vma;
 
+	/* See ptshare_window_slow(): counted before its gate was looked at. */
+	if (!atomic_read(&pt->nr_slow))
+		return;
 	i_mmap_lock_read(&pt->mapping);
 	vma_interval_tree_foreach(vma, &pt->mapping.i_mmap, first, last) {
 		pgoff_t from = max(first, vma->vm_pgoff);
@@ -447,7 +365,11 @@ static void windows_zap(struct ptshare *pt, unsigned long start,
 		unsigned long addr = vma->vm_start +
 				     ((from - vma->vm_pgoff) << PAGE_SHIFT);
 
-		window_zap(vma, addr, addr + ((to - from) << PAGE_SHIFT));
+		window = READ_ONCE(vma->vm_private_data);
+		if (!window || !READ_ONCE(window->slow))
+			continue;
+		window_zap(vma, window, addr,
+			   addr + ((to - from) << PAGE_SHIFT));
 		cond_resched();
 	}
 	i_mmap_unlock_read(&pt->mapping);
@@ -460,7 +382,7 @@ static int ptshare_invalidate_start(struct mmu_notifier *notifier,
 
 	/* Only the OOM reaper must not sleep, and no task has cmm. */
 	VM_WARN_ON_ONCE(!mmu_notifier_range_blockable(range));
-	gates_close(pt, range->start, range->end);
+	ptshare_gates_close(pt, range->start, range->end);
 	windows_zap(pt, range->start, range->end);
 	return 0;
 }
@@ -470,7 +392,7 @@ static void ptshare_invalidate_end(struct mmu_notifier *notifier,
 {
 	struct ptshare *pt = container_of(notifier, struct ptshare, notifier);
 
-	gates_open(pt, range->start, range->end);
+	ptshare_gates_open(pt, range->start, range->end);
 }
 
 const struct mmu_notifier_ops ptshare_notifier_ops = {
@@ -481,12 +403,16 @@ const struct mmu_notifier_ops ptshare_notifier_ops = {
 /* Entries that munmap() or exit clears are counted until the window is gone. */
 unsigned long ptshare_count_mirrors(struct ptshare *pt)
 {
+	struct ptshare_window *window;
 	struct vm_area_struct *vma;
 	long nr = 0;
 
 	i_mmap_lock_read(&pt->mapping);
-	vma_interval_tree_foreach(vma, &pt->mapping.i_mmap, 0, ULONG_MAX)
-		nr += atomic_long_read(window_mirrors(vma));
+	vma_interval_tree_foreach(vma, &pt->mapping.i_mmap, 0, ULONG_MAX) {
+		window = READ_ONCE(vma->vm_private_data);
+		if (window)
+			nr += atomic_long_read(&window->nr_mirrors);
+	}
 	i_mmap_unlock_read(&pt->mapping);
 	return nr;
 }

@@ -138,18 +138,6 @@ static u64 ptshare_rss(struct mm_struct *cmm)
 }
 
 /**
- * ptshare_limits - the part of INFO that holds for every container
- * @info: filled in
- */
-void ptshare_limits(struct ptshare_info *info)
-{
-	info->granule = PUD_SIZE;
-	info->features = PTSHARE_FEATURE_SHMEM;
-	info->max_regions = READ_ONCE(sysctl_max_map_count);
-	info->max_ranges = PTSHARE_MAX_RANGES;
-}
-
-/**
  * ptshare_info - what INFO and fdinfo tell
  * @pt: container
  * @info: zeroed; the results are filled in
@@ -174,5 +162,7 @@ int ptshare_info(struct ptshare *pt, struct ptshare_info *info)
 	info->pgtable_bytes = mm_pgtables_bytes(pt->cmm);
 	info->nr_mirrors = ptshare_count_mirrors(pt);
 	ptshare_limits(info);
+	info->granule = ptshare_granule(pt->share);
+	ptshare_links_info(pt, info);
 	return 0;
 }

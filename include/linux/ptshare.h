@@ -8,7 +8,9 @@
 
 #include <linux/mm.h>
 
+struct cpumask;
 struct file;
+struct mmu_gather;
 struct ptshare;
 struct ptshare_info;
 struct ptshare_map;
@@ -16,6 +18,7 @@ struct ptshare_protect;
 struct ptshare_query;
 struct ptshare_range_prot;
 struct ptshare_region;
+struct tlbflush_unmap_batch;
 struct vm_area_struct;
 
 /* Called only where vma_is_ptshare() holds, so they need no stand-in. */
@@ -26,6 +29,15 @@ struct vm_area_struct *ptshare_gup_begin(struct vm_area_struct *vma,
 					 unsigned long *haddr);
 void ptshare_gup_end(struct vm_area_struct *host);
 bool ptshare_advice_ok(int advice);
+bool ptshare_zap_pud(struct mmu_gather *tlb, struct vm_area_struct *vma,
+		     pud_t *pudp, unsigned long addr, bool unmap);
+bool ptshare_zap_pmd(struct mmu_gather *tlb, struct vm_area_struct *vma,
+		     pmd_t *pmdp, unsigned long addr, bool unmap);
+
+/* Called only where mm_is_ptshare() holds. */
+void ptshare_unlink_block(struct mm_struct *cmm, unsigned long haddr);
+void ptshare_batch_add(struct tlbflush_unmap_batch *batch,
+		       struct mm_struct *cmm);
 
 #ifdef CONFIG_PTSHARE
 
@@ -40,6 +52,12 @@ extern const struct vm_operations_struct ptshare_vm_ops;
 static inline bool vma_is_ptshare(const struct vm_area_struct *vma)
 {
 	return (vma->vm_flags & VM_PFNMAP) && vma->vm_ops == &ptshare_vm_ops;
+}
+
+/* Does an mm belong to a container? Then no CPU ever runs it. */
+static inline bool mm_is_ptshare(const struct mm_struct *mm)
+{
+	return unlikely(READ_ONCE(mm->ptshare));
 }
 
 /*
@@ -57,10 +75,18 @@ static inline bool ptshare_fault_is_accerr(vm_fault_t fault)
 vm_fault_t ptshare_host_fault(struct vm_area_struct *host, unsigned long address,
 			      unsigned int flags);
 void ptshare_populate(unsigned long start, unsigned long len);
+void ptshare_notifier_added(struct mm_struct *mm);
+void ptshare_batch_flush(struct tlbflush_unmap_batch *batch);
+void ptshare_flush_cpus(const struct cpumask *cpus);
 
 #else /* CONFIG_PTSHARE */
 
 static inline bool vma_is_ptshare(const struct vm_area_struct *vma)
+{
+	return false;
+}
+
+static inline bool mm_is_ptshare(const struct mm_struct *mm)
 {
 	return false;
 }
@@ -71,6 +97,14 @@ static inline bool ptshare_fault_is_accerr(vm_fault_t fault)
 }
 
 static inline void ptshare_populate(unsigned long start, unsigned long len)
+{
+}
+
+static inline void ptshare_notifier_added(struct mm_struct *mm)
+{
+}
+
+static inline void ptshare_batch_flush(struct tlbflush_unmap_batch *batch)
 {
 }
 
@@ -97,6 +131,7 @@ unsigned int ptshare_query_bound(struct ptshare *pt);
 int ptshare_seal(struct ptshare *pt, u32 seals);
 int ptshare_info(struct ptshare *pt, struct ptshare_info *info);
 void ptshare_limits(struct ptshare_info *info);
+unsigned long ptshare_nr_flushes(struct ptshare *pt);
 
 #define PTSHARE_MAX_RANGES	65536U
 

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ptshare TLB flushes: what is flushed of cmm is flushed of linked windows.
+ *
+ * No CPU runs cmm, so a flush of it reaches nobody. It is passed on: the TLB
+ * generation of every mm in the list goes up, so that who does not run now
+ * flushes when it runs next, and the CPUs that run one of them get one IPI. A
+ * flush costs one atomic operation per window and one IPI per CPU concerned,
+ * whatever its range and whatever other processes there are.
+ *
+ * Reclaim and migration gather many pages before they flush: for them the
+ * container is noted in the task, and passed on once per batch.
+ *
+ * Who changes an entry of cmm does that first and takes the list second; who
+ * links a window puts it in the list first and sets the entry second. So either
+ * the flush covers the window, or the window's CPUs read the changed entry.
+ *
+ * Owns struct ptshare.linked under link_lock; the order is in ptshare.h.
+ */
+#include <linux/cpumask.h>
+#include <linux/mmu_notifier.h>
+#include <linux/xarray.h>
+#include <asm/tlbflush.h>
+
+#include "internal.h"
+#include "ptshare.h"
+
+#include <trace/events/ptshare.h>
+
+/* Too large for the stack of who reclaims; used with preemption off. */
+static DEFINE_PER_CPU(struct cpumask, ptshare_cpus);
+
+void ptshare_tlb_join(struct ptshare *pt, struct ptshare_window *window)
+{
+	/* Another thread's, then it is in the list. */
+	if (smp_load_acquire(&window->joined)) /* with the release below */
+		return;
+	write_lock(&pt->link_lock);
+	if (!window->joined) {
+		list_add_tail(&window->node, &pt->linked);
+		/* It is in the list before anybody finds the mark. */
+		smp_store_release(&window->joined, true);
+	}
+	write_unlock(&pt->link_lock);
+	/* Pairs with the one in tlb_collect(). */
+	smp_mb();
+}
+
+/* After the flush of the munmap or exit that has unlinked the window. */
+void ptshare_tlb_leave(struct ptshare *pt, struct ptshare_window *window)
+{
+	VM_WARN_ON_ONCE(atomic_long_read(&window->nr_links));
+	if (!window->joined)
+		return;
+	VM_WARN_ON_ONCE(window->unlink_gen ==
+			atomic64_read(&window->mm->context.tlb_gen));
+	write_lock(&pt->link_lock);
+	list_del(&window->node);
+	write_unlock(&pt->link_lock);
+}
+
+/* Adds the CPUs that may have entries; who runs later flushes by itself. */
+static unsigned int tlb_collect(struct ptshare *pt, struct cpumask *cpus)
+{
+	struct ptshare_window *window;
+	unsigned int nr = 0;
+
+	/* cmm's entry was changed before; pairs with ptshare_tlb_join(). */
+	smp_mb();
+	if (list_empty(&pt->linked))
+		return 0;
+	read_lock(&pt->link_lock);
+	list_for_each_entry(window, &pt->linked, node) {
+		inc_mm_tlb_gen(window->mm);
+		cpumask_or(cpus, cpus, mm_cpumask(window->mm));
+		nr++;
+	}
+	read_unlock(&pt->link_lock);
+	atomic_long_inc(&pt->nr_flushes);
+	trace_ptshare_flush(pt, nr, cpumask_weight(cpus));
+	return nr;
+}
+
+/**
+ * ptshare_tlb_flush - flush every window that is or was linked
+ * @pt: container
+ *
+ * Context: any but with interrupts off.
+ */
+void ptshare_tlb_flush(struct ptshare *pt)
+{
+	struct cpumask *cpus = &get_cpu_var(ptshare_cpus);
+
+	cpumask_clear(cpus);
+	if (tlb_collect(pt, cpus))
+		ptshare_flush_cpus(cpus);
+	put_cpu_var(ptshare_cpus);
+}
+
+/* Called for every flush of cmm, under its PTE or PMD lock perhaps. */
+static void ptshare_pass_on(struct mmu_notifier *notifier,
+			    struct mm_struct *cmm, unsigned long start,
+			    unsigned long end)
+{
+	ptshare_tlb_flush(container_of(notifier, struct ptshare, tlb_notifier));
+}
+
+static const struct mmu_notifier_ops ptshare_tlb_ops = {
+	.arch_invalidate_secondary_tlbs	= ptshare_pass_on,
+};
+
+/* TLB flushes passed on to linked windows since CREATE, for fdinfo. */
+unsigned long ptshare_nr_flushes(struct ptshare *pt)
+{
+	return atomic_long_read(&pt->nr_flushes);
+}
+
+void ptshare_tlb_init(struct ptshare *pt)
+{
+	rwlock_init(&pt->link_lock);
+	INIT_LIST_HEAD(&pt->linked);
+	pt->tlb_notifier.ops = &ptshare_tlb_ops;
+}
+
+/**
+ * ptshare_batch_flush - pass on what a batch of unmapped pages noted
+ * @batch: of the current task
+ *
+ * To be called before the batch is flushed: it adds CPUs to it. Which ones is
+ * asked only now, after every entry of the batch was changed. A container that
+ * is gone by now has no window left.
+ *
+ * Context: any in which a batch may be flushed or added to.
+ */
+void ptshare_batch_flush(struct tlbflush_unmap_batch *batch)
+{
+	struct ptshare *pt;
+
+	if (!batch->ptshare_id)
+		return;
+	rcu_read_lock();
+	pt = xa_load(&ptshare_ids, batch->ptshare_id);
+	if (pt)
+		tlb_collect(pt, &batch->arch.cpumask);
+	rcu_read_unlock();
+	batch->ptshare_id = 0;
+}
+
+/**
+ * ptshare_batch_add - note that a batch has unmapped a page of a container
+ * @batch: of the current task
+ * @cmm: mm of the container
+ *
+ * By number, not by reference: a batch that is left open is copied at fork and
+ * forgotten at exit.
+ *
+ * Context: under the page table lock of the page.
+ */
+void ptshare_batch_add(struct tlbflush_unmap_batch *batch,
+		       struct mm_struct *cmm)
+{
+	struct ptshare *pt;
+	u32 id;
+
+	rcu_read_lock();
+	pt = READ_ONCE(cmm->ptshare);
+	id = IS_ERR_OR_NULL(pt) ? 0 : pt->id;
+	rcu_read_unlock();
+	if (!id || batch->ptshare_id == id)
+		return;
+	ptshare_batch_flush(batch);
+	batch->ptshare_id = id;
+}
