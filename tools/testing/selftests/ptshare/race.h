@@ -31,9 +31,10 @@
 /* Pages of the region, the last of them for the aggressor. */
 #define RACE_FEW	160
 #define RACE_MANY	512		/* a huge page */
-#define RACE_ALIGNED	512		/* where a huge page fits */
-#define RACE_ODD	931		/* over the edge of two blocks */
-#define RACE_TOTAL	1536		/* pages in the container */
+#define RACE_GIB	262144		/* what one PUD entry can link */
+#define RACE_ALIGNED	RACE_GIB	/* where a huge page fits */
+#define RACE_ODD	(RACE_GIB - 40)	/* over the edge of two blocks */
+#define RACE_TOTAL	(3 * RACE_GIB)	/* pages in the container */
 #define RACE_SHIFT	7		/* page of the second file it begins at */
 
 /* Generation of what was left behind. */

@@ -451,7 +451,7 @@ static int make_container(struct race *r)
 {
 	int ret;
 
-	r->ctl = pts_create(OFF(RACE_TOTAL), PTS_RW);
+	r->ctl = pts_create(OFF((__u64)RACE_TOTAL), PTS_RW);
 	if (r->ctl < 0)
 		return complain(r, "CREATE", r->ctl);
 	r->att = pts_attach(r->ctl);
@@ -574,10 +574,10 @@ static int settled(struct race *r)
 	ret = pts_info(r->ctl, &info);
 	if (ret)
 		return complain(r, "INFO", ret);
-	if (info.nr_windows || info.nr_mirrors) {
+	if (info.nr_windows || info.nr_mirrors || info.nr_links) {
 		snprintf(r->msg, sizeof(r->msg),
-			 "%u windows and %llu mirrors left behind",
-			 info.nr_windows, info.nr_mirrors);
+			 "%u windows, %llu mirrors and %llu links left behind",
+			 info.nr_windows, info.nr_mirrors, info.nr_links);
 		return -EBADE;
 	}
 	return 0;

@@ -25,7 +25,8 @@
 
 #define OFF(page)	((page) * pts_psz)
 #define AREA		OFF(2 * RACE_TOTAL)
-#define ALIGN		OFF(512)
+#define ALIGN		OFF(RACE_GIB)
+#define WINDOWS		6
 
 /* One victim and its way to get at the memory. */
 struct look {
@@ -54,62 +55,70 @@ static unsigned int random_page(struct look *l)
 
 /* --- windows --------------------------------------------------------------- */
 
-/* Aligned; with an odd head and tail of holes; the inside, at an odd place. */
-static void geometry(struct race *r, unsigned int id, unsigned int *first,
-		     unsigned int *nr)
+/*
+ * What a window shows: first page, number, and pages that its address is off the
+ * one congruent with that modulo 1 GiB. In this order: the tables of a GiB can be
+ * shared; the same behind a head for which they can not; none can, inside the
+ * region; those of 2 MiB can; the region and no more, at a place where its tables
+ * can be shared if it is as large as one; holes before and after at an odd place.
+ */
+struct geometry {
+	unsigned int first, nr, skew;
+};
+
+static struct geometry geometry(struct race *r, unsigned int id)
 {
-	const unsigned int where[3][2] = {
-		{ r->first, r->pages },
-		{ r->first - 3, r->pages + 8 },
-		{ r->first + 5, r->pages * 3 / 4 },
+	const struct geometry all[WINDOWS] = {
+		{ 0, RACE_TOTAL, 0 },
+		{ RACE_GIB - 43, 2 * RACE_GIB, 0 },
+		{ r->first + 5, r->pages * 3 / 4, 7 },
+		{ 0, RACE_TOTAL, 512 },
+		{ r->first, r->pages, 0 },
+		{ r->first - 3, r->pages + 8, 7 },
 	};
 
-	*first = where[id / 2 % 3][0];
-	*nr = where[id / 2 % 3][1];
+	return all[id % WINDOWS];
 }
 
 char *race_window(struct race *r, unsigned int id, unsigned int *lo,
 		  unsigned int *hi)
 {
-	const bool aligned = id / 2 % 3 == 0;
-	unsigned int first, nr;
+	struct geometry g = geometry(r, id);
 	static char *area;
 	char *start;
 	off_t off;
 	int fd;
 
-	geometry(r, id, &first, &nr);
-	*lo = first > r->first ? first - r->first : 0;
-	*hi = first + nr - r->first - 1;
+	*lo = g.first > r->first ? g.first - r->first : 0;
+	*hi = g.first + g.nr - r->first - 1;
 	if (*hi > r->pages - 2)
 		*hi = r->pages - 2;
 	if (!area)
 		area = pts_reserve(AREA, ALIGN);
-	fd = id & 1 ? r->att : r->ctl;
-	off = OFF(first);
+	fd = (id + id / WINDOWS) & 1 ? r->att : r->ctl;
+	off = OFF((off_t)g.first);
 	if (race_plain()) {
 		fd = r->mem[0];
 		off = OFF(*lo);
-		first = r->first + *lo;
-		nr = *hi - *lo + 1;
+		g.first = r->first + *lo;
+		g.nr = *hi - *lo + 1;
 	}
-	start = area + (aligned ? 0 : OFF(7));
-	start = mmap(start, OFF(nr), PTS_RW, MAP_SHARED | MAP_FIXED, fd, off);
+	start = area + OFF(g.first % RACE_GIB + g.skew);
+	start = mmap(start, OFF(g.nr), PTS_RW, MAP_SHARED | MAP_FIXED, fd, off);
 	if (start == MAP_FAILED) {
 		race_fail(r, "mmap of a window: %s", strerror(errno));
 		return NULL;
 	}
-	return start - OFF(first) + OFF(r->first);
+	return start - OFF(g.first) + OFF(r->first);
 }
 
 void race_unwindow(struct race *r, char *page0, unsigned int id)
 {
-	unsigned int first, nr;
+	struct geometry g = geometry(r, id);
 
-	geometry(r, id, &first, &nr);
 	if (race_plain())
 		return;
-	munmap(page0 + OFF(first) - OFF(r->first), OFF(nr));
+	munmap(page0 + OFF(g.first) - OFF(r->first), OFF(g.nr));
 }
 
 /* --- loads and stores by the processor --------------------------------------- */

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The kernel parameter ptshare.share. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ptshare_util.h"
+#include "share.h"
+
+#define SHARE	"/sys/module/ptshare/parameters/share"
+
+bool share_available(void)
+{
+	return !access(SHARE, R_OK | W_OK);
+}
+
+const char *share_get(void)
+{
+	static char buf[16];
+
+	if (pts_slurp(SHARE, buf, sizeof(buf)) < 0)
+		return "";
+	buf[strcspn(buf, "\n")] = 0;
+	return buf;
+}
+
+int share_set(const char *value)
+{
+	char line[32];
+
+	snprintf(line, sizeof(line), "%s\n", value);
+	return pts_spit(SHARE, line);
+}
+
+int share_create(const char *share, __u64 length, __u32 max_prot)
+{
+	char before[16];
+	int ctl, err;
+
+	snprintf(before, sizeof(before), "%s", share_get());
+	err = share_set(share);
+	if (err)
+		return err;
+	ctl = pts_create(length, max_prot);
+	err = share_set(before);
+	if (err && ctl >= 0) {
+		close(ctl);
+		return err;
+	}
+	return ctl;
+}

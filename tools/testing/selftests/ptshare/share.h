@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The kernel parameter ptshare.share, read once by each container at CREATE. */
+#ifndef PTSHARE_SHARE_H
+#define PTSHARE_SHARE_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+
+/* Is there such a parameter, and may it be changed? */
+bool share_available(void);
+/* Its value, without the newline: a static buffer. */
+const char *share_get(void);
+/* 0 or -errno */
+int share_set(const char *value);
+/* A container made with the parameter at @share, which is put back after. */
+int share_create(const char *share, __u64 length, __u32 max_prot);
+
+#endif /* PTSHARE_SHARE_H */
