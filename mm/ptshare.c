@@ -71,35 +71,10 @@ static struct lock_class_key ptshare_i_mmap_key;
 struct mem_cgroup *ptshare_mm_memcg(struct mm_struct *mm)
 {
 	struct ptshare *pt = READ_ONCE(mm->ptshare);
-	struct mem_cgroup *memcg;
 
-	if (IS_ERR_OR_NULL(pt))
-		return NULL;
-
-	memcg = pt->memcg;
-	while (memcg && !mem_cgroup_online(memcg))
-		memcg = parent_mem_cgroup(memcg);
-	return memcg;
+	return IS_ERR_OR_NULL(pt) ? NULL : ptshare_memcg(pt);
 }
 #endif
-
-/* Allocations until ptshare_charge_end() are the creator's. */
-struct mem_cgroup *ptshare_charge_begin(struct ptshare *pt)
-{
-	struct mem_cgroup *memcg = NULL;
-
-#ifdef CONFIG_MEMCG
-	rcu_read_lock();
-	memcg = ptshare_mm_memcg(pt->cmm);
-	rcu_read_unlock();
-#endif
-	return set_active_memcg(memcg);
-}
-
-void ptshare_charge_end(struct mem_cgroup *old)
-{
-	set_active_memcg(old);
-}
 
 int ptshare_check_range(const struct ptshare *pt, u64 offset, u64 length)
 {

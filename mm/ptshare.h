@@ -77,16 +77,19 @@
 
 #include <linux/fs.h>
 #include <linux/kref.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
 #include <linux/ptshare.h>
 #include <linux/refcount.h>
+#include <linux/sched/mm.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/xarray.h>
 
 struct mmu_gather;
+struct ptshare_slot;
 
 /* Congruent with every offset modulo the largest granule, and not 0. */
 #define PTSHARE_BASE	PUD_SIZE
@@ -169,6 +172,7 @@ struct ptshare {
  * @mm: of the VMA
  * @nr_mirrors: present private entries, changed under the PTE locks of @mm
  * @nr_links: entries that point at tables of cmm
+ * @slot: a GiB that is linked, the last one that faulted; or NULL
  * @joined: it is in ptshare.linked
  * @slow: invalidations visit it: it has mirrors, or @mm has notifiers
  * @unlink_gen: TLB generation of @mm at the last unlink
@@ -178,6 +182,7 @@ struct ptshare_window {
 	struct mm_struct *mm;
 	atomic_long_t nr_mirrors;
 	atomic_long_t nr_links;
+	struct ptshare_slot *slot;
 	bool joined;
 	bool slow;
 	u64 unlink_gen;
@@ -244,6 +249,27 @@ static inline bool ptshare_gate_valid(const struct ptshare_gate *gate,
 	return !gate->active && gate->seq == seq;
 }
 
+/* Who pays: the creator's group, or what is left of it. @pt holds them all. */
+static inline struct mem_cgroup *ptshare_memcg(struct ptshare *pt)
+{
+	struct mem_cgroup *memcg = pt->memcg;
+
+	while (memcg && !mem_cgroup_online(memcg))
+		memcg = parent_mem_cgroup(memcg);
+	return memcg;
+}
+
+/* Allocations until ptshare_charge_end() are the creator's. */
+static inline struct mem_cgroup *ptshare_charge_begin(struct ptshare *pt)
+{
+	return set_active_memcg(ptshare_memcg(pt));
+}
+
+static inline void ptshare_charge_end(struct mem_cgroup *old)
+{
+	set_active_memcg(old);
+}
+
 static inline vm_flags_t ptshare_prot_flags(u32 prot)
 {
 	return (prot & PROT_READ ? VM_READ : 0) |
@@ -259,8 +285,6 @@ static inline u32 ptshare_flags_prot(vm_flags_t flags)
 /* ptshare.c */
 int ptshare_check_range(const struct ptshare *pt, u64 offset, u64 length);
 int ptshare_check_prot(const struct ptshare *pt, u32 prot);
-struct mem_cgroup *ptshare_charge_begin(struct ptshare *pt);
-void ptshare_charge_end(struct mem_cgroup *old);
 
 unsigned long ptshare_granule(int share);
 struct ptshare *ptshare_pin(struct mm_struct *cmm);
@@ -297,6 +321,8 @@ void ptshare_links_destroy(struct ptshare *pt);
 int ptshare_link(struct vm_area_struct *vma, struct ptshare_window *window,
 		 unsigned long address);
 bool ptshare_peek(struct mm_struct *cmm, unsigned long haddr, bool write);
+bool ptshare_peek_slot(struct ptshare_window *window, unsigned long haddr,
+		       bool write, bool *linked);
 bool ptshare_pud_is_link(struct vm_area_struct *vma, unsigned long addr,
 			 pud_t pud);
 bool ptshare_pmd_is_private(struct vm_area_struct *vma, unsigned long addr,

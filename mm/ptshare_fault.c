@@ -203,13 +203,18 @@ static int window_show(struct vm_area_struct *vma, unsigned long address,
 vm_fault_t ptshare_fault(struct vm_area_struct *vma, unsigned long address,
 			 unsigned int flags)
 {
+	struct ptshare_window *window = READ_ONCE(vma->vm_private_data);
 	unsigned long haddr = ptshare_host_addr(vma, address) & PAGE_MASK;
 	unsigned long ino = vma_ptshare(vma)->ino;
-	bool write = flags & FAULT_FLAG_WRITE, linked;
+	bool write = flags & FAULT_FLAG_WRITE, linked = false;
 	vm_fault_t ret = 0;
-	int err;
+	int err = -ENOENT;
 
-	err = window_show(vma, address, write, &linked);
+	/* Where there is a link there are no notifiers (I10). */
+	if (window && ptshare_peek_slot(window, haddr, write, &linked))
+		return 0;
+	if (!linked)
+		err = window_show(vma, address, write, &linked);
 	if (err == -ENOENT) {
 		ret = host_fault(vma, haddr, flags);
 		trace_ptshare_fault(ino, haddr, flags, ret);

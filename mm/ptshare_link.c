@@ -43,10 +43,14 @@
 
 /**
  * struct ptshare_slot - links to the tables of one GiB of cmm
+ * @index: of the GiB in cmm, immutable
+ * @table: cmm's PMD table, immutable: who makes a slot has found it
  * @links: PUD links
  * @blocks: PMD links by 2 MiB block; NULL before the first
  */
 struct ptshare_slot {
+	unsigned long index;
+	pmd_t *table;
 	atomic_t links;
 	atomic_t *blocks;
 };
@@ -81,6 +85,8 @@ static struct ptshare_slot *slot_make(struct ptshare *pt, unsigned long haddr)
 	slot = kzalloc(sizeof(*slot), GFP_KERNEL_ACCOUNT);
 	if (!slot)
 		return NULL;
+	slot->index = haddr >> PUD_SHIFT;
+	slot->table = ptshare_walk_pmd(pt->cmm, haddr & PUD_MASK);
 	old = xa_cmpxchg(&pt->slots, haddr >> PUD_SHIFT, NULL, slot,
 			 GFP_KERNEL_ACCOUNT);
 	if (!old)
@@ -212,6 +218,36 @@ bool ptshare_pmd_is_private(struct vm_area_struct *vma, unsigned long addr,
 	return private;
 }
 
+static bool peek_pte(pte_t pte, bool write)
+{
+	return pte_present(pte) && pte_access_permitted(pte, write) &&
+	       pte_young(pte) && (!write || pte_dirty(pte));
+}
+
+/*
+ * Would the entry of cmm below @pmdp allow an access? RCU keeps a PTE table
+ * that is being taken from cmm; what it says then is of a moment ago.
+ */
+static bool peek_pmd(pmd_t *pmdp, unsigned long haddr, bool write)
+{
+	bool permitted = false;
+	pmd_t pmd;
+
+	rcu_read_lock();
+	pmd = pmdp_get_lockless(pmdp);
+	if (pmd_none(pmd) || !pmd_present(pmd))
+		goto out;
+	if (pmd_leaf(pmd))
+		permitted = pmd_access_permitted(pmd, write) &&
+			    pmd_young(pmd) && (!write || pmd_dirty(pmd));
+	else
+		permitted = peek_pte(READ_ONCE(*pte_offset_kernel(&pmd, haddr)),
+				     write);
+out:
+	rcu_read_unlock();
+	return permitted;
+}
+
 /**
  * ptshare_peek - would cmm's own entry allow an access?
  * @cmm: of the container
@@ -224,26 +260,28 @@ bool ptshare_pmd_is_private(struct vm_area_struct *vma, unsigned long addr,
  */
 bool ptshare_peek(struct mm_struct *cmm, unsigned long haddr, bool write)
 {
-	pmd_t *pmdp = ptshare_walk_pmd(cmm, haddr), pmd;
-	pte_t *ptep, pte;
+	pmd_t *pmdp = ptshare_walk_pmd(cmm, haddr);
 
-	if (!pmdp)
-		return false;
-	pmd = pmdp_get_lockless(pmdp);
-	if (pmd_none(pmd) || !pmd_present(pmd))
-		return false;
-	if (pmd_leaf(pmd))
-		return pmd_access_permitted(pmd, write) && pmd_young(pmd) &&
-		       (!write || pmd_dirty(pmd));
-	ptep = pte_offset_map(pmdp, haddr);
-	if (!ptep)
-		return false;
-	/* Annotation: taken inside, where sparse does not look. */
-	__acquire(RCU);
-	pte = ptep_get_lockless(ptep);
-	pte_unmap(ptep);
-	return pte_present(pte) && pte_access_permitted(pte, write) &&
-	       pte_young(pte) && (!write || pte_dirty(pte));
+	return pmdp && peek_pmd(pmdp, haddr, write);
+}
+
+/**
+ * ptshare_peek_slot - the same for the GiB that a window has linked last
+ * @window: of the caller
+ * @haddr: address in cmm
+ * @write: whether it is written
+ * @linked: result: whether it is that GiB; if not, nothing is known
+ *
+ * Saves walking down two sets of tables for each page that cmm does not have.
+ */
+bool ptshare_peek_slot(struct ptshare_window *window, unsigned long haddr,
+		       bool write, bool *linked)
+{
+	struct ptshare_slot *slot = READ_ONCE(window->slot);
+
+	*linked = slot && slot->index == haddr >> PUD_SHIFT;
+	return *linked && peek_pmd(slot->table + pmd_index(haddr), haddr,
+				   write);
 }
 
 /* --- PUD links ---------------------------------------------------------- */
@@ -305,6 +343,18 @@ static void link_pud_around(struct vm_area_struct *vma,
 	}
 }
 
+/* What is not empty stays as it is; remember a link for the next fault. */
+static int link_pud_there(struct vm_area_struct *vma,
+			  struct ptshare_window *window, pud_t pud, pud_t host,
+			  unsigned long haddr)
+{
+	if (pud_pgtable(pud) != pud_pgtable(host))
+		return 0;
+	/* What stands in it is seen by who finds it: address dependency. */
+	smp_store_release(&window->slot, slot_of(vma_ptshare(vma), haddr));
+	return 1;
+}
+
 static int link_pud(struct vm_area_struct *vma, struct ptshare_window *window,
 		    unsigned long addr)
 {
@@ -312,17 +362,14 @@ static int link_pud(struct vm_area_struct *vma, struct ptshare_window *window,
 	struct ptshare *pt = vma_ptshare(vma);
 	struct mm_struct *mm = vma->vm_mm;
 	struct ptshare_slot *slot;
-	pud_t host, *pudp, pud;
+	pud_t host, *pudp;
 	p4d_t *p4d;
 
 	if (!host_pud(pt, haddr, &host))
 		return -ENOENT;
 	pudp = ptshare_walk_pud(mm, addr);
-	if (pudp) {
-		pud = READ_ONCE(*pudp);
-		if (!pud_none(pud))
-			return pud_pgtable(pud) == pud_pgtable(host);
-	}
+	if (pudp && !pud_none(READ_ONCE(*pudp)))
+		return link_pud_there(vma, window, *pudp, host, haddr);
 
 	p4d = p4d_alloc(mm, pgd_offset(mm, addr), addr);
 	pudp = p4d ? pud_alloc(mm, p4d, addr) : NULL;
@@ -335,7 +382,7 @@ static int link_pud(struct vm_area_struct *vma, struct ptshare_window *window,
 	if (!pud_set(vma, window, addr, pudp, host, slot))
 		return 0;
 	link_pud_around(vma, window, addr, pudp);
-	return 1;
+	return link_pud_there(vma, window, host, host, haddr);
 }
 
 static void pud_unlink(struct vm_area_struct *vma, unsigned long addr,
@@ -354,6 +401,7 @@ static void pud_unlink(struct vm_area_struct *vma, unsigned long addr,
 	ptl = pud_lock(mm, pudp);
 	VM_WARN_ON_ONCE(!ptshare_pud_is_link(vma, addr, *pudp));
 	pud_clear(pudp);
+	WRITE_ONCE(window->slot, NULL);
 	atomic_dec(&slot->links);
 	atomic_long_dec(&window->nr_links);
 	window->unlink_gen = atomic64_read(&mm->context.tlb_gen);
