@@ -86,10 +86,8 @@ static inline bool vma_is_ptshare(const struct vm_area_struct *vma)
 	return false;
 }
 
-static inline bool mm_is_ptshare(const struct mm_struct *mm)
-{
-	return false;
-}
+/* Known to be false before functions are inlined: their order must not change. */
+#define mm_is_ptshare(mm)	false
 
 static inline bool ptshare_fault_is_accerr(vm_fault_t fault)
 {
@@ -104,9 +102,7 @@ static inline void ptshare_notifier_added(struct mm_struct *mm)
 {
 }
 
-static inline void ptshare_batch_flush(struct tlbflush_unmap_batch *batch)
-{
-}
+#define ptshare_batch_flush(batch)	do { } while (0)
 
 #endif /* CONFIG_PTSHARE */
 
