@@ -210,7 +210,7 @@ static int child_says_up(int sock, void *arg)
 	return 0;
 }
 
-TEST_F(fork, many_children)
+TEST_F_TIMEOUT(fork, many_children, 180)
 {
 	struct pts_child c[CHILDREN];
 	__u64 up;

@@ -5,8 +5,10 @@
  * is time: it was told to forget what the container is still about to change.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <linux/falloc.h>
 
 #include "../kselftest_harness.h"
 #include "ptshare_util.h"
@@ -123,6 +125,34 @@ TEST_F_TIMEOUT(gate, nothing_old_is_shown_again, TIMEOUT)
 		ASSERT_EQ(0, pts_replace(self->ctl, self->mem[i % 2], PTS_RW, 0,
 					 self->len, 0));
 		stale += look(self) != pts_stamp(1 + i % 2, at);
+	}
+	atomic_store(&self->stop, 1);
+	ASSERT_EQ(0, pthread_join(self->thread, NULL));
+	EXPECT_EQ(0, stale);
+}
+
+/*
+ * The same with holes in the file. Nobody holds the container's lock meanwhile,
+ * so that get_user_pages() is kept back by the gate and by nothing else.
+ */
+TEST_F_TIMEOUT(gate, nothing_punched_is_shown_again, TIMEOUT)
+{
+	off_t at = self->page - self->win;
+	unsigned int i, stale = 0;
+	unsigned long looks;
+	__u64 val;
+
+	ASSERT_EQ(0, pthread_create(&self->thread, NULL, look_loop, self));
+	for (i = 1; i <= ROUNDS; i++) {
+		val = pts_stamp(2 + i, at);
+		ASSERT_EQ(8, pwrite(self->mem[0], &val, 8, at));
+		looks = atomic_load(&self->looks);
+		while (atomic_load(&self->looks) < looks + 3)
+			sched_yield();
+		ASSERT_EQ(val, look(self));
+		ASSERT_EQ(0, fallocate(self->mem[0], FALLOC_FL_PUNCH_HOLE |
+				       FALLOC_FL_KEEP_SIZE, 0, self->len));
+		stale += look(self) != 0;
 	}
 	atomic_store(&self->stop, 1);
 	ASSERT_EQ(0, pthread_join(self->thread, NULL));
