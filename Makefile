@@ -82,6 +82,11 @@ mutants:
 regress:
 	@$(vm)/regress.sh
 
+##make bench [BENCH='name ...']    benchmarks: tables, build/bench/NAME.json, NAME.svg
+.PHONY: bench
+bench:
+	@$(vm)/bench.sh $(BENCH)
+
 ##make dist                       one combined patch: build/ptshare-VERSION.patch
 ##make series [BUILD=1]           a git-am-able series in build/series, each step built if asked
 .PHONY: dist series

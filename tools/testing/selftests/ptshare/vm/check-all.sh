@@ -4,12 +4,12 @@
 # `make check-all`: hours.  Each part adds a line (date, build, seed, result) to
 # build/check-all.log, so that the parts may be run on different days.
 #
-# PARTS='tests mutants series regress' chooses some.
+# PARTS='tests share mutants series regress' chooses some.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
 log=$build/check-all.log
-parts=${PARTS:-tests mutants series regress}
+parts=${PARTS:-tests share mutants series regress}
 export PTSHARE_SEED=${PTSHARE_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
 
 build_id()
@@ -18,11 +18,28 @@ build_id()
 		"linux-$(cat "$build/linux-orig.version" 2>/dev/null || echo unknown)"
 }
 
+# The debug guest's programs once more for each way of sharing tables that is not
+# the default; those of one mode that fail do not keep the next from running.
+share_modes()
+{
+	local mode names rc=0
+
+	names=$(make -s -C "$linux/tools/testing/selftests/ptshare" \
+		OUTPUT="$build/kselftest/ptshare" names-debug)
+	for mode in none pmd; do
+		echo "== ptshare.share=$mode"
+		APPEND="${APPEND:-} ptshare.share=$mode" PTSHARE_ONLY=$names \
+			"$vm_dir/check.sh" || rc=$?
+	done
+	return $rc
+}
+
 part()
 {
 	case $1 in
 	tests)	PTSHARE_ALL=1 PTSHARE_TEST_SECS=${PTSHARE_TEST_SECS:-10} \
 		PTSHARE_PROG_TIMEOUT=3600 TIMEOUT=14400 "$vm_dir/check.sh" ;;
+	share)	share_modes ;;
 	mutants) "$vm_dir/mutants.sh" ;;
 	series)	"$vm_dir/source.sh"
 		BUILD=1 "$vm_dir/series.sh" series ;;

@@ -4,7 +4,8 @@
 # Owns the list of Debian packages.  Installs what dpkg does not know, with apt,
 # as root or through sudo; says what it does and does nothing when all is there.
 #
-# usage: deps.sh [build|vm|tools|check]...	(all groups without an argument)
+# usage: deps.sh [build|vm|tools|check|bench]...	(without an argument all that
+#	`make check` needs)
 set -eu
 . "$(dirname "$0")/lib.sh"
 
@@ -12,6 +13,7 @@ pkg_build="build-essential flex bison bc libelf-dev libssl-dev cpio rsync quilt 
 pkg_vm="qemu-system-x86 procps util-linux kmod iproute2 e2fsprogs"
 pkg_tools="build-essential pkg-config libsmartcols-dev liburing-dev libcap-dev libnuma-dev python3-docutils"
 pkg_check="bats bats-assert bats-support bats-file jq sparse stress-ng shellcheck mandoc codespell libcap2-bin perl git"
+pkg_bench="jq gnuplot-nox"
 
 wanted()
 {
@@ -25,6 +27,7 @@ wanted()
 		vm)	echo "$pkg_vm" ;;
 		tools)	echo "$pkg_tools" ;;
 		check)	echo "$pkg_check" ;;
+		bench)	echo "$pkg_bench" ;;
 		*)	die "unknown package group $group" ;;
 		esac
 	done | tr ' ' '\n' | sort -u

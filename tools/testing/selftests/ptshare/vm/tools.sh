@@ -41,6 +41,19 @@ kselftest()
 	cp -p "$src"/*.sh "$build/kselftest/ptshare/" 2>/dev/null || true
 }
 
+# ptbench, for `make bench`.
+bench()
+{
+	local src=$linux/tools/testing/selftests/ptshare/bench
+
+	[ -f "$src/Makefile" ] || return 0
+	mkdir -p "$build/kselftest/ptshare/bench"
+	quiet "$build/bench.log" make -C "$src" -j"$jobs" \
+		KHDR_INCLUDES="-isystem $build/headers/include" \
+		OUTPUT="$build/kselftest/ptshare/bench" all || die "ptbench does not build"
+	! grep -E 'warning:' "$build/bench.log" >&2 || true
+}
+
 lock tools
 if [ "${1:-}" = install ]; then
 	[ -f "$ctl/Makefile" ] || die "no tools here yet"
@@ -52,3 +65,4 @@ if [ -f "$ctl/Makefile" ]; then
 	ctl_make install DESTDIR="$build/install"
 fi
 kselftest
+bench
