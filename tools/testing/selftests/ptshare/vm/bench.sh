@@ -79,7 +79,7 @@ boot()
 		esac
 		rc=0
 		VM_DIR=$run FLAVOR=$flavor SMP=$smp MEM=$mem ICOUNT=$icount ACCEL=$accel \
-			APPEND="no_timer_check ${APPEND:-}" TIMEOUT=${TIMEOUT:-7200} \
+			TIMEOUT=${TIMEOUT:-7200} \
 			"$vm_dir/vm.sh" run "$cmd -o /run/out/rows $*" >&2 || rc=$?
 	done
 	[ $rc = 0 ] || die "$name: ptbench ended with status $rc (${run#"$top"/}/console.log)"

@@ -79,7 +79,7 @@ append()
 	echo "console=ttyS0 root=/dev/root rootfstype=9p" \
 		"rootflags=trans=virtio,version=9p2000.L,msize=262144,cache=loose ro" \
 		"init=$vm_dir/init.sh ptvm.run=$run ptvm.top=$top ptvm.limit=$limit" \
-		"oops=panic panic=-1 tsc=nowatchdog" \
+		"oops=panic panic=-1 tsc=nowatchdog no_timer_check" \
 		"$(for_flavor) ${mode_args:-} ${APPEND:-}"
 }
 
