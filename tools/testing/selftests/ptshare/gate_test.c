@@ -17,6 +17,7 @@
 #define OTHERS		200
 #define PAGES		1024	/* two blocks that are invalidated apart */
 #define ROUNDS		20
+#define RUN		16	/* pages that one fault shows */
 #define TIMEOUT		180
 
 FIXTURE(gate)
@@ -89,14 +90,19 @@ FIXTURE_TEARDOWN(gate)
 {
 }
 
-static __u64 look(struct _test_data_gate *self)
+static __u64 look_at(struct _test_data_gate *self, const char *page)
 {
 	__u64 val = 0;
 
 	if (self->dev < 0)
-		return *(volatile __u64 *)self->page;
-	secmmu_read(self->dev, self->page, &val, 0);
+		return *(volatile __u64 *)page;
+	secmmu_read(self->dev, page, &val, 0);
 	return val;
+}
+
+static __u64 look(struct _test_data_gate *self)
+{
+	return look_at(self, self->page);
 }
 
 static void *look_loop(void *arg)
@@ -153,6 +159,46 @@ TEST_F_TIMEOUT(gate, nothing_punched_is_shown_again, TIMEOUT)
 		ASSERT_EQ(0, fallocate(self->mem[0], FALLOC_FL_PUNCH_HOLE |
 				       FALLOC_FL_KEEP_SIZE, 0, self->len));
 		stale += look(self) != 0;
+	}
+	atomic_store(&self->stop, 1);
+	ASSERT_EQ(0, pthread_join(self->thread, NULL));
+	EXPECT_EQ(0, stale);
+}
+
+static void *roam_loop(void *arg)
+{
+	struct _test_data_gate *self = arg;
+	unsigned int i;
+
+	for (i = 0; !atomic_load(&self->stop); i = (i + RUN) % PAGES) {
+		look_at(self, self->win + i * pts_psz);
+		atomic_fetch_add(&self->looks, 1);
+	}
+	return NULL;
+}
+
+/*
+ * Somebody faults all the time: what he read of the container before a REPLACE
+ * must not be set after it. The first of two drops all that is shown.
+ */
+TEST_F_TIMEOUT(gate, nothing_old_is_set_late, TIMEOUT)
+{
+	unsigned int i, j, stale = 0;
+	unsigned long looks;
+	size_t at;
+
+	ASSERT_EQ(0, pthread_create(&self->thread, NULL, roam_loop, self));
+	for (i = 1; i <= 2 * ROUNDS; i++) {
+		looks = atomic_load(&self->looks);
+		while (atomic_load(&self->looks) < looks + 3)
+			sched_yield();
+		ASSERT_EQ(0, pts_replace(self->ctl, self->mem[i % 2], PTS_RW, 0,
+					 self->len, 0));
+		for (j = 0; i % 2 == 0 && j < PAGES; j += RUN) {
+			at = j * pts_psz;
+			stale += look_at(self, self->win + at) !=
+				 pts_stamp(1, at);
+		}
 	}
 	atomic_store(&self->stop, 1);
 	ASSERT_EQ(0, pthread_join(self->thread, NULL));

@@ -51,7 +51,7 @@ void row_num(const char *key, double val);
 /* A duration in units of now(): KEY_us, or KEY_kinstr. */
 void row_cost(const char *key, double val);
 void row_end(void);
-/* What issue @rule promises beside what was found. */
+/* The limit that @rule of the requirements sets, beside what was found. */
 void at_most(const char *rule, const char *what, double val, double limit);
 void at_least(const char *rule, const char *what, double val, double limit);
 /* Says once that a peer was left out, and why. */

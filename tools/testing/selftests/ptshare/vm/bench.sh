@@ -88,7 +88,7 @@ boot()
 		"$run/out/rows" >>"$dir/$name.rows"
 }
 
-# The rows of two kernels side by side, and what issue 3 says of them.
+# The rows of two kernels side by side, and the limits for them.
 compare()
 {
 	jq -c -s '
