@@ -26,10 +26,10 @@
  */
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
+#include <linux/pgalloc.h>
 #include <linux/pgtable.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
-#include <asm/pgalloc.h>
 #include <asm/tlb.h>
 #include <uapi/linux/ptshare.h>
 

@@ -87,7 +87,7 @@ static inline bool vma_is_ptshare(const struct vm_area_struct *vma)
 }
 
 /* Known to be false before functions are inlined: their order must not change. */
-#define mm_is_ptshare(mm)	false
+#define mm_is_ptshare(mm)	(false && (mm))
 
 static inline bool ptshare_fault_is_accerr(vm_fault_t fault)
 {
@@ -102,7 +102,7 @@ static inline void ptshare_notifier_added(struct mm_struct *mm)
 {
 }
 
-#define ptshare_batch_flush(batch)	do { } while (0)
+#define ptshare_batch_flush(batch)	((void)(batch))
 
 #endif /* CONFIG_PTSHARE */
 

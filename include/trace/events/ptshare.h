@@ -130,34 +130,36 @@ TRACE_EVENT(ptshare_zap,
 );
 
 DECLARE_EVENT_CLASS(ptshare_entry,
-	TP_PROTO(struct vm_area_struct *vma, unsigned long start,
-		 unsigned long size),
-	TP_ARGS(vma, start, size),
-	TP_STRUCT__entry(__field(unsigned long, id)
-			 __field(unsigned long, start)
-			 __field(unsigned long, offset)
-			 __field(unsigned long, size)),
-	TP_fast_assign(__entry->id = vma_ptshare(vma)->ino;
-		       __entry->start = start;
-		       __entry->offset = ptshare_host_addr(vma, start) -
-					 PTSHARE_BASE;
-		       __entry->size = size;),
-	TP_printk("id=%lu start=0x%lx offset=0x%lx size=0x%lx", __entry->id,
-		  __entry->start, __entry->offset, __entry->size)
+		    TP_PROTO(struct vm_area_struct *vma, unsigned long start,
+			     unsigned long size),
+		    TP_ARGS(vma, start, size),
+		    TP_STRUCT__entry(__field(unsigned long, id)
+				     __field(unsigned long, start)
+				     __field(unsigned long, offset)
+				     __field(unsigned long, size)),
+		    TP_fast_assign(__entry->id = vma_ptshare(vma)->ino;
+				   __entry->start = start;
+				   __entry->offset =
+					ptshare_host_addr(vma, start) -
+					PTSHARE_BASE;
+				   __entry->size = size;),
+		    TP_printk("id=%lu start=0x%lx offset=0x%lx size=0x%lx",
+			      __entry->id, __entry->start, __entry->offset,
+			      __entry->size)
 );
 
 /* An entry of a window points at a table of the container from now on. */
 DEFINE_EVENT(ptshare_entry, ptshare_link,
-	TP_PROTO(struct vm_area_struct *vma, unsigned long start,
-		 unsigned long size),
-	TP_ARGS(vma, start, size)
+	     TP_PROTO(struct vm_area_struct *vma, unsigned long start,
+		      unsigned long size),
+	     TP_ARGS(vma, start, size)
 );
 
 /* It was cleared; its TLB entries are flushed later. */
 DEFINE_EVENT(ptshare_entry, ptshare_unlink,
-	TP_PROTO(struct vm_area_struct *vma, unsigned long start,
-		 unsigned long size),
-	TP_ARGS(vma, start, size)
+	     TP_PROTO(struct vm_area_struct *vma, unsigned long start,
+		      unsigned long size),
+	     TP_ARGS(vma, start, size)
 );
 
 /* A flush passed on to linked windows, and to so many CPUs by IPI. */

@@ -95,7 +95,7 @@ static __u64 look_at(struct _test_data_gate *self, const char *page)
 	__u64 val = 0;
 
 	if (self->dev < 0)
-		return *(volatile __u64 *)page;
+		return pts_load(page);
 	secmmu_read(self->dev, page, &val, 0);
 	return val;
 }

@@ -88,7 +88,7 @@ static void client(int ctl, struct board *board)
 	wait_go(&board->go);
 	nr = faults();
 	for (at = 0; at < MEM; at += pts_psz)
-		bad += *(volatile __u64 *)(win + at) != pts_stamp(1, at);
+		bad += pts_load(win + at) != pts_stamp(1, at);
 	nr = faults() - nr;
 	board->wrong += bad;
 	board->faults += nr;
@@ -134,7 +134,7 @@ TEST_F_TIMEOUT(many, tables_and_faults, TIMEOUT)
 	before = pts_meminfo("PageTables");
 	for (i = 0; i < MEM / pts_psz; i++)
 		EXPECT_EQ(pts_stamp(1, i * pts_psz),
-			  *(volatile __u64 *)(win + i * pts_psz));
+			  pts_load(win + i * pts_psz));
 	self->board->go = 1;
 	wait_for(_metadata, &self->board->done, NR);
 	grown = pts_meminfo("PageTables") - before;

@@ -117,7 +117,7 @@ static unsigned long touch_all(const char *win, size_t len)
 	size_t at;
 
 	for (at = 0; at < len; at += pts_psz)
-		bad += *(volatile __u64 *)(win + at) != pts_stamp(TAG, at);
+		bad += pts_load(win + at) != pts_stamp(TAG, at);
 	return bad;
 }
 
@@ -246,12 +246,12 @@ static void *reader_fn(void *arg)
 
 	while (atomic_load(&r->go) == 1) {
 		for (at = 0; at < MEM; at += 16 * pts_psz)
-			*(volatile __u64 *)(r->at + at);
+			pts_load(r->at + at);
 		atomic_fetch_add(&r->rounds, 1);
 	}
 	while (atomic_load(&r->go) == 2) {
 		for (at = 0; at < MEM; at += 16 * pts_psz)
-			if (*(volatile __u64 *)(r->at + at))
+			if (pts_load(r->at + at))
 				atomic_fetch_add(&r->stale, 1);
 		atomic_fetch_add(&r->rounds, 1);
 	}
@@ -280,7 +280,7 @@ TEST_F(link, nothing_stale_after_munmap)
 	/* From the end: what was touched last is in the TLB still. */
 	for (at = MEM; at; ) {
 		at -= pts_psz;
-		stale += *(volatile __u64 *)(self->win + at) != 0;
+		stale += pts_load(self->win + at) != 0;
 		*(__u64 *)(self->win + at) = 42;
 	}
 	EXPECT_EQ(0, stale);
@@ -504,19 +504,19 @@ TEST_F(link, collapse)
 static int count_fn(int sock, void *arg)
 {
 	struct watcher *w = arg;
-	volatile __u64 *at;
-	__u64 last;
+	__u64 last = 1;
+	char *at;
 
 	w->other.win = map_at(w->other.fd, w->other.len, w->other.shift);
 	if (w->other.win == MAP_FAILED)
 		return 1;
-	at = (void *)(w->other.win + 3 * pts_psz + 8);
-	last = *at = 1;
+	at = w->other.win + 3 * pts_psz + 8;
+	pts_store(at, last);
 	pts_send(sock, 1);
 	while (atomic_load(&w->watch->phase) < 2) {
-		if (*at != last)
+		if (pts_load(at) != last)
 			atomic_fetch_add(&w->watch->stale, 1);
-		*at = ++last;
+		pts_store(at, ++last);
 		atomic_fetch_add(&w->watch->rounds, 1);
 	}
 	return 0;

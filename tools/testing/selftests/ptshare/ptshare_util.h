@@ -114,6 +114,17 @@ struct pts_rig {
 int pts_rig_make(struct pts_rig *rig, enum pts_via via, unsigned int pages);
 void pts_rig_free(struct pts_rig *rig);
 
+/* One access by the processor, at this place and at once. */
+static inline __u64 pts_load(const void *addr)
+{
+	return __atomic_load_n((const __u64 *)addr, __ATOMIC_RELAXED);
+}
+
+static inline void pts_store(void *addr, __u64 val)
+{
+	__atomic_store_n((__u64 *)addr, val, __ATOMIC_RELAXED);
+}
+
 struct pts_fault {
 	int sig;		/* 0: no fault */
 	int code;		/* si_code */
