@@ -13,7 +13,7 @@
 #include "oracle.h"
 
 #define SEED	20240229
-#define STEPS	1500
+#define STEPS	1000
 #define TIMEOUT	300
 
 FIXTURE(share)
