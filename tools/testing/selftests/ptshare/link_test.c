@@ -29,6 +29,7 @@
 #define HUGE	0x200000UL
 #define MEM	(8 * MIB)
 #define TAG	1
+#define TIMEOUT	180	/* for what waits for others */
 
 FIXTURE(link)
 {
@@ -290,7 +291,7 @@ TEST_F(link, nothing_stale_after_munmap)
 }
 
 /* The same by MAP_FIXED, while another thread reads: it sees one or the other. */
-TEST_F(link, nothing_stale_in_threads)
+TEST_F_TIMEOUT(link, nothing_stale_in_threads, TIMEOUT)
 {
 	struct reader r = { .at = self->win };
 
@@ -365,7 +366,7 @@ static bool watch_pass(struct watch *watch, unsigned long nr)
 }
 
 /* After PROTECT returned no store of another process gets through. */
-TEST_F(link, protect_is_seen_at_once)
+TEST_F_TIMEOUT(link, protect_is_seen_at_once, TIMEOUT)
 {
 	struct watcher w = {
 		{ self->fd, self->len, variant->shift }, watch_new(), true
@@ -385,7 +386,7 @@ TEST_F(link, protect_is_seen_at_once)
 }
 
 /* After a hole was punched nobody reads what was there. */
-TEST_F(link, punch_is_seen_at_once)
+TEST_F_TIMEOUT(link, punch_is_seen_at_once, TIMEOUT)
 {
 	struct watcher w = {
 		{ self->fd, self->len, variant->shift }, watch_new(), false
@@ -406,7 +407,7 @@ TEST_F(link, punch_is_seen_at_once)
 }
 
 /* Nor after UNMAP, which leaves a hole. */
-TEST_F(link, unmap_is_seen_at_once)
+TEST_F_TIMEOUT(link, unmap_is_seen_at_once, TIMEOUT)
 {
 	struct watcher w = {
 		{ self->fd, self->len, variant->shift }, watch_new(), false
@@ -474,7 +475,7 @@ TEST_F(link, exec_unlinks)
 }
 
 /* khugepaged takes PTE tables from the container, and from who has linked them. */
-TEST_F(link, collapse)
+TEST_F_TIMEOUT(link, collapse, TIMEOUT)
 {
 	struct ptshare_info info;
 	char *plain;
@@ -522,7 +523,7 @@ static int count_fn(int sock, void *arg)
 	return 0;
 }
 
-TEST_F(link, reclaim_while_written)
+TEST_F_TIMEOUT(link, reclaim_while_written, TIMEOUT)
 {
 	struct watcher w = {
 		{ -1, self->len, variant->shift }, watch_new(), true
@@ -542,7 +543,7 @@ TEST_F(link, reclaim_while_written)
 	ASSERT_EQ(0, pts_map(w.other.fd, self->mem, PTS_RW, 0, MEM, 0));
 	ASSERT_EQ(0, pts_fork(&c, count_fn, &w));
 	ASSERT_EQ(0, pts_recv(c.sock, &val));
-	for (i = 0; i < 8; i++) {
+	for (i = 0; i < 5; i++) {
 		EXPECT_TRUE(watch_pass(w.watch, 20));
 		cg_write_bytes(&cg, "memory.reclaim", MEM);
 	}
