@@ -221,6 +221,14 @@ static inline pud_t *ptshare_walk_pud(struct mm_struct *mm, unsigned long addr)
 	return pud_offset(p4d, addr);
 }
 
+/* A window's PUD entry, with its table: charged to who faults. */
+static inline pud_t *ptshare_alloc_pud(struct mm_struct *mm, unsigned long addr)
+{
+	p4d_t *p4d = p4d_alloc(mm, pgd_offset(mm, addr), addr);
+
+	return p4d ? pud_alloc(mm, p4d, addr) : NULL;
+}
+
 /* For cmm only: a window's PUD entry may be a link. */
 static inline pmd_t *ptshare_walk_pmd(struct mm_struct *cmm,
 				      unsigned long haddr)

@@ -8,7 +8,7 @@
  * A PUD link needs no gate: cmm frees no PMD table while windows exist, and
  * what stands in one is cmm's own. A PMD link is set like a mirror, by the
  * protocol of the gates, since khugepaged may take a PTE table away; it calls
- * ptshare_collapse() first. How entries are judged is I7 and I8 in ptshare.h.
+ * ptshare_unlink_block() first. How entries are judged is I7 and I8 in ptshare.h.
  *
  * When a shared entry is cleared and its TLB entries are gone:
  *
@@ -146,6 +146,30 @@ static bool link_fits(const struct vm_area_struct *vma, unsigned long addr,
 	       !((ptshare_host_addr(vma, addr) ^ addr) & (size - 1));
 }
 
+/* cmm's PMD table for @haddr, if it has one; from then on it has it for good. */
+static bool host_pud(struct ptshare *pt, unsigned long haddr, pud_t *host)
+{
+	pud_t *hostp = ptshare_walk_pud(pt->cmm, haddr);
+
+	if (!hostp)
+		return false;
+	*host = READ_ONCE(*hostp);
+	return !pud_none(*host) && !pud_leaf(*host);
+}
+
+/* 1: @host is a PTE table of cmm; 0: it is a leaf; -ENOENT: there is none yet. */
+static int host_pmd(struct ptshare *pt, unsigned long haddr, pmd_t *host)
+{
+	pmd_t *hostp = ptshare_walk_pmd(pt->cmm, haddr);
+
+	if (!hostp)
+		return -ENOENT;
+	*host = pmdp_get_lockless(hostp);
+	if (pmd_none(*host) || !pmd_present(*host))
+		return -ENOENT;
+	return !pmd_leaf(*host);
+}
+
 /*
  * Does a PUD entry of a window point at the table of cmm? Exact without a
  * lock: cmm's entry does not change any more once it is set.
@@ -154,22 +178,12 @@ bool ptshare_pud_is_link(struct vm_area_struct *vma, unsigned long addr,
 			 pud_t pud)
 {
 	struct ptshare *pt = vma_ptshare(vma);
-	pud_t *hostp, host;
+	pud_t host;
 
-	if (pt->share < PTSHARE_SHARE_PUD || pud_none(pud) ||
-	    !link_fits(vma, addr, PUD_SIZE))
-		return false;
-	hostp = ptshare_walk_pud(pt->cmm, ptshare_host_addr(vma, addr));
-	if (!hostp)
-		return false;
-	host = READ_ONCE(*hostp);
-	return !pud_none(host) && pud_pgtable(pud) == pud_pgtable(host);
-}
-
-static bool pmd_same_table(pmd_t pmd, pmd_t host)
-{
-	return pmd_present(host) && !pmd_leaf(host) &&
-	       pmd_pgtable(pmd) == pmd_pgtable(host);
+	return pt->share >= PTSHARE_SHARE_PUD && !pud_none(pud) &&
+	       link_fits(vma, addr, PUD_SIZE) &&
+	       host_pud(pt, ptshare_host_addr(vma, addr), &host) &&
+	       pud_pgtable(pud) == pud_pgtable(host);
 }
 
 /*
@@ -179,13 +193,12 @@ static bool pmd_same_table(pmd_t pmd, pmd_t host)
 static bool pmd_is_link_locked(struct vm_area_struct *vma, unsigned long addr,
 			       pmd_t pmd)
 {
-	pmd_t *hostp;
+	pmd_t host;
 
-	if (pmd_none(pmd))
-		return false;
-	hostp = ptshare_walk_pmd(vma_ptshare(vma)->cmm,
-				 ptshare_host_addr(vma, addr));
-	return hostp && pmd_same_table(pmd, pmdp_get_lockless(hostp));
+	return !pmd_none(pmd) &&
+	       host_pmd(vma_ptshare(vma), ptshare_host_addr(vma, addr),
+			&host) > 0 &&
+	       pmd_pgtable(pmd) == pmd_pgtable(host);
 }
 
 static bool pmd_link_possible(struct vm_area_struct *vma, unsigned long addr)
@@ -286,17 +299,6 @@ bool ptshare_peek_slot(struct ptshare_window *window, unsigned long haddr,
 
 /* --- PUD links ---------------------------------------------------------- */
 
-/* cmm's PMD table for @haddr, if it has one; from then on it has it for good. */
-static bool host_pud(struct ptshare *pt, unsigned long haddr, pud_t *host)
-{
-	pud_t *hostp = ptshare_walk_pud(pt->cmm, haddr);
-
-	if (!hostp)
-		return false;
-	*host = READ_ONCE(*hostp);
-	return !pud_none(*host) && !pud_leaf(*host);
-}
-
 /* The window is in the list of those to flush before the entry is there. */
 static bool pud_set(struct vm_area_struct *vma, struct ptshare_window *window,
 		    unsigned long addr, pud_t *pudp, pud_t host,
@@ -360,19 +362,16 @@ static int link_pud(struct vm_area_struct *vma, struct ptshare_window *window,
 {
 	unsigned long haddr = ptshare_host_addr(vma, addr);
 	struct ptshare *pt = vma_ptshare(vma);
-	struct mm_struct *mm = vma->vm_mm;
 	struct ptshare_slot *slot;
 	pud_t host, *pudp;
-	p4d_t *p4d;
 
 	if (!host_pud(pt, haddr, &host))
 		return -ENOENT;
-	pudp = ptshare_walk_pud(mm, addr);
+	pudp = ptshare_walk_pud(vma->vm_mm, addr);
 	if (pudp && !pud_none(READ_ONCE(*pudp)))
 		return link_pud_there(vma, window, *pudp, host, haddr);
 
-	p4d = p4d_alloc(mm, pgd_offset(mm, addr), addr);
-	pudp = p4d ? pud_alloc(mm, p4d, addr) : NULL;
+	pudp = ptshare_alloc_pud(vma->vm_mm, addr);
 	if (!pudp)
 		return -ENOMEM;
 	slot = slot_get(pt, haddr, false);
@@ -411,19 +410,6 @@ static void pud_unlink(struct vm_area_struct *vma, unsigned long addr,
 
 /* --- PMD links ---------------------------------------------------------- */
 
-/* 1: @host is a PTE table of cmm; 0: it is a leaf; -ENOENT: there is none yet. */
-static int host_pmd(struct ptshare *pt, unsigned long haddr, pmd_t *host)
-{
-	pmd_t *hostp = ptshare_walk_pmd(pt->cmm, haddr);
-
-	if (!hostp)
-		return -ENOENT;
-	*host = pmdp_get_lockless(hostp);
-	if (pmd_none(*host) || !pmd_present(*host))
-		return -ENOENT;
-	return !pmd_leaf(*host);
-}
-
 /* The window's PMD entry for @addr, if its table is there. */
 static pmd_t *window_pmd(struct mm_struct *mm, unsigned long addr)
 {
@@ -437,8 +423,7 @@ static pmd_t *window_pmd(struct mm_struct *mm, unsigned long addr)
 
 static pmd_t *window_pmd_alloc(struct mm_struct *mm, unsigned long addr)
 {
-	p4d_t *p4d = p4d_alloc(mm, pgd_offset(mm, addr), addr);
-	pud_t *pud = p4d ? pud_alloc(mm, p4d, addr) : NULL;
+	pud_t *pud = ptshare_alloc_pud(mm, addr);
 
 	return pud ? pmd_alloc(mm, pud, addr) : NULL;
 }
@@ -552,7 +537,7 @@ static int link_pmd(struct vm_area_struct *vma, struct ptshare_window *window,
 		/* If it is changing, the access comes back. */
 		pmd = pmdp_get_lockless(pmdp);
 		if (!pmd_none(pmd))
-			return pmd_same_table(pmd, host);
+			return pmd_pgtable(pmd) == pmd_pgtable(host);
 	}
 	return link_pmd_new(vma, window, addr);
 }
@@ -752,8 +737,7 @@ static void unlink_block(struct ptshare *pt, unsigned long haddr, atomic_t *nr)
 	VM_WARN_ON_ONCE(!ptshare_gate_closed(pt, haddr));
 	i_mmap_lock_read(&pt->mapping);
 	vma_interval_tree_foreach(vma, &pt->mapping.i_mmap, pgoff, pgoff) {
-		window_collapse(vma, vma->vm_start +
-				((pgoff - vma->vm_pgoff) << PAGE_SHIFT));
+		window_collapse(vma, vma_address(vma, pgoff, 1));
 		cond_resched();
 	}
 	/* A munmap that is under way has cleared its own, or we have. */

@@ -129,14 +129,9 @@ static void run_init(struct mirror_run *run, struct vm_area_struct *vma,
 static pmd_t *window_pmd(struct mirror_run *run)
 {
 	struct mm_struct *mm = run->vma->vm_mm;
-	p4d_t *p4d;
-	pud_t *pud;
+	pud_t *pud = ptshare_alloc_pud(mm, run->start);
 	pmd_t *pmd;
 
-	p4d = p4d_alloc(mm, pgd_offset(mm, run->start), run->start);
-	if (!p4d)
-		return NULL;
-	pud = pud_alloc(mm, p4d, run->start);
 	if (!pud)
 		return NULL;
 	pmd = pmd_alloc(mm, pud, run->start);
@@ -362,8 +357,7 @@ static void windows_zap(struct ptshare *pt, unsigned long start,
 	vma_interval_tree_foreach(vma, &pt->mapping.i_mmap, first, last) {
 		pgoff_t from = max(first, vma->vm_pgoff);
 		pgoff_t to = min(last + 1, vma->vm_pgoff + vma_pages(vma));
-		unsigned long addr = vma->vm_start +
-				     ((from - vma->vm_pgoff) << PAGE_SHIFT);
+		unsigned long addr = vma_address(vma, from, 1);
 
 		window = READ_ONCE(vma->vm_private_data);
 		if (!window || !READ_ONCE(window->slow))
