@@ -91,19 +91,6 @@ static void client(struct _test_data_scale *self, unsigned int id)
 	_exit(0);
 }
 
-static void wait_for(struct __test_metadata *_metadata,
-		     atomic_uint *what, unsigned int nr)
-{
-	__u64 end = pts_now_ms() + TIMEOUT * 900;
-
-	while (*what < nr) {
-		ASSERT_GT(end, pts_now_ms()) {
-			TH_LOG("%u of %u", *what, nr);
-		}
-		usleep(50000);
-	}
-}
-
 static void all_attach(struct __test_metadata *_metadata,
 		       struct _test_data_scale *self)
 {
@@ -116,7 +103,8 @@ static void all_attach(struct __test_metadata *_metadata,
 		if (!self->pids[i])
 			client(self, i);
 	}
-	wait_for(_metadata, &self->board->touched, self->nr);
+	ASSERT_TRUE(pts_wait_for(&self->board->touched, self->nr,
+				 TIMEOUT * 900));
 	EXPECT_EQ(0, self->board->wrong);
 }
 
@@ -129,7 +117,8 @@ static void all_leave(struct __test_metadata *_metadata,
 	self->board->go = 1;
 	for (i = 0; i < self->nr; i++)
 		killed += i % 4 == 2;
-	wait_for(_metadata, &self->board->left, self->nr - killed);
+	ASSERT_TRUE(pts_wait_for(&self->board->left, self->nr - killed,
+				 TIMEOUT * 900));
 	for (i = 0; i < self->nr; i++) {
 		if (i % 4 == 2)
 			kill(self->pids[i], SIGKILL);

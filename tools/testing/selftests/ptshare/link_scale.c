@@ -7,7 +7,6 @@
 #define _GNU_SOURCE
 #include <stdatomic.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "../kselftest_harness.h"
@@ -61,14 +60,6 @@ FIXTURE_TEARDOWN(many)
 {
 }
 
-static long faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_minflt;
-}
-
 static void wait_go(atomic_uint *what)
 {
 	while (!atomic_load(what))
@@ -83,13 +74,13 @@ static void client(int ctl, struct board *board)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* Looks its symbol up: that has tables of its own. */
-	nr = faults();
+	nr = pts_minor_faults();
 	board->ready++;
 	wait_go(&board->go);
-	nr = faults();
+	nr = pts_minor_faults();
 	for (at = 0; at < MEM; at += pts_psz)
 		bad += pts_load(win + at) != pts_stamp(1, at);
-	nr = faults() - nr;
+	nr = pts_minor_faults() - nr;
 	board->wrong += bad;
 	board->faults += nr;
 	most = board->most;
@@ -99,17 +90,6 @@ static void client(int ctl, struct board *board)
 	board->done++;
 	wait_go(&board->leave);
 	_exit(0);
-}
-
-static void wait_for(struct __test_metadata *_metadata, atomic_uint *what,
-		     unsigned int nr)
-{
-	__u64 end = pts_now_ms() + TIMEOUT * 900;
-
-	while (atomic_load(what) < nr) {
-		ASSERT_GT(end, pts_now_ms());
-		usleep(50000);
-	}
 }
 
 TEST_F_TIMEOUT(many, tables_and_faults, TIMEOUT)
@@ -130,13 +110,13 @@ TEST_F_TIMEOUT(many, tables_and_faults, TIMEOUT)
 		if (!self->pids[i])
 			client(self->ctl, self->board);
 	}
-	wait_for(_metadata, &self->board->ready, NR);
+	ASSERT_TRUE(pts_wait_for(&self->board->ready, NR, TIMEOUT * 900));
 	before = pts_meminfo("PageTables");
 	for (i = 0; i < MEM / pts_psz; i++)
 		EXPECT_EQ(pts_stamp(1, i * pts_psz),
 			  pts_load(win + i * pts_psz));
 	self->board->go = 1;
-	wait_for(_metadata, &self->board->done, NR);
+	ASSERT_TRUE(pts_wait_for(&self->board->done, NR, TIMEOUT * 900));
 	grown = pts_meminfo("PageTables") - before;
 	EXPECT_EQ(0, self->board->wrong);
 	TH_LOG("%u processes: %lld kB of tables, %lu faults, at most %lu", NR,

@@ -11,7 +11,6 @@
 #include <linux/falloc.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "../kselftest_harness.h"
@@ -103,14 +102,6 @@ FIXTURE_TEARDOWN(link)
 	EXPECT_EQ(0, info.nr_windows);
 }
 
-static long faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_minflt;
-}
-
 /* Reads the stamp of every page; the number of pages that have another. */
 static unsigned long touch_all(const char *win, size_t len)
 {
@@ -156,10 +147,10 @@ static int other_touch(int sock, void *arg)
 		return 1;
 	/* The first of all faults of a process is not of the window. */
 	touch_all(other->win, pts_psz);
-	before = faults();
+	before = pts_minor_faults();
 	if (touch_all(other->win, MEM))
 		return 2;
-	pts_send(sock, faults() - before);
+	pts_send(sock, pts_minor_faults() - before);
 	while (!pts_recv(sock, &val) && val)
 		pts_send(sock, pts_status(getpid(), "VmPTE"));
 	return 0;
@@ -207,10 +198,10 @@ TEST_F(link, fork_child)
 		long nr;
 
 		after = pts_status(getpid(), "VmPTE");
-		nr = faults();
+		nr = pts_minor_faults();
 		if (touch_all(self->win, MEM))
 			_exit(1);
-		nr = faults() - nr;
+		nr = pts_minor_faults() - nr;
 		if (self->links && nr > (long)self->links + 3)
 			_exit(2);
 		if (after > before + 8)
@@ -259,14 +250,14 @@ static void *reader_fn(void *arg)
 	return NULL;
 }
 
-static bool rounds_pass(struct reader *r, unsigned long nr)
+static bool rounds_pass(atomic_ulong *rounds, unsigned long nr)
 {
-	unsigned long end = atomic_load(&r->rounds) + nr;
+	unsigned long end = atomic_load(rounds) + nr;
 	__u64 limit = pts_now_ms() + 20000;
 
-	while (atomic_load(&r->rounds) < end && pts_now_ms() < limit)
+	while (atomic_load(rounds) < end && pts_now_ms() < limit)
 		sched_yield();
-	return atomic_load(&r->rounds) >= end;
+	return atomic_load(rounds) >= end;
 }
 
 TEST_F(link, nothing_stale_after_munmap)
@@ -298,12 +289,12 @@ TEST_F_TIMEOUT(link, nothing_stale_in_threads, TIMEOUT)
 	ASSERT_EQ(0, touch_all(self->win, MEM));
 	atomic_store(&r.go, 1);
 	ASSERT_EQ(0, pthread_create(&r.thread, NULL, reader_fn, &r));
-	EXPECT_TRUE(rounds_pass(&r, 2));
+	EXPECT_TRUE(rounds_pass(&r.rounds, 2));
 	ASSERT_EQ(self->win, mmap(self->win, self->len, PTS_RW, MAP_PRIVATE |
 				  MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
 				  0));
 	atomic_store(&r.go, 2);
-	EXPECT_TRUE(rounds_pass(&r, 3));
+	EXPECT_TRUE(rounds_pass(&r.rounds, 3));
 	atomic_store(&r.go, 3);
 	pthread_join(r.thread, NULL);
 	EXPECT_EQ(0, atomic_load(&r.stale));
@@ -355,75 +346,60 @@ static struct watch *watch_new(void)
 	return mmap(NULL, pts_psz, PTS_RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
-static bool watch_pass(struct watch *watch, unsigned long nr)
+/* What is not allowed after @change has returned is done by nobody. */
+static void seen_at_once(struct __test_metadata *_metadata,
+			 struct _test_data_link *self, size_t shift, bool write,
+			 int (*change)(struct _test_data_link *self))
 {
-	unsigned long end = atomic_load(&watch->rounds) + nr;
-	__u64 limit = pts_now_ms() + 20000;
+	struct watcher w = {
+		{ self->fd, self->len, shift }, watch_new(), write
+	};
+	struct pts_child c;
+	__u64 val;
 
-	while (atomic_load(&watch->rounds) < end && pts_now_ms() < limit)
-		sched_yield();
-	return atomic_load(&watch->rounds) >= end;
+	ASSERT_EQ(0, pts_fork(&c, watch_fn, &w));
+	ASSERT_EQ(0, pts_recv(c.sock, &val));
+	EXPECT_TRUE(rounds_pass(&w.watch->rounds, 50));
+	ASSERT_EQ(0, change(self));
+	atomic_store(&w.watch->phase, 1);
+	EXPECT_TRUE(rounds_pass(&w.watch->rounds, 50));
+	atomic_store(&w.watch->phase, 2);
+	EXPECT_EQ(0, pts_join(&c));
+	EXPECT_EQ(0, atomic_load(&w.watch->stale));
+}
+
+static int make_read_only(struct _test_data_link *self)
+{
+	return pts_protect(self->ctl, 0, MEM, PTS_RO);
 }
 
 /* After PROTECT returned no store of another process gets through. */
 TEST_F_TIMEOUT(link, protect_is_seen_at_once, TIMEOUT)
 {
-	struct watcher w = {
-		{ self->fd, self->len, variant->shift }, watch_new(), true
-	};
-	struct pts_child c;
-	__u64 val;
+	seen_at_once(_metadata, self, variant->shift, true, make_read_only);
+}
 
-	ASSERT_EQ(0, pts_fork(&c, watch_fn, &w));
-	ASSERT_EQ(0, pts_recv(c.sock, &val));
-	EXPECT_TRUE(watch_pass(w.watch, 50));
-	ASSERT_EQ(0, pts_protect(self->ctl, 0, MEM, PTS_RO));
-	atomic_store(&w.watch->phase, 1);
-	EXPECT_TRUE(watch_pass(w.watch, 50));
-	atomic_store(&w.watch->phase, 2);
-	EXPECT_EQ(0, pts_join(&c));
-	EXPECT_EQ(0, atomic_load(&w.watch->stale));
+static int punch_all(struct _test_data_link *self)
+{
+	return fallocate(self->mem, FALLOC_FL_PUNCH_HOLE |
+			 FALLOC_FL_KEEP_SIZE, 0, MEM);
 }
 
 /* After a hole was punched nobody reads what was there. */
 TEST_F_TIMEOUT(link, punch_is_seen_at_once, TIMEOUT)
 {
-	struct watcher w = {
-		{ self->fd, self->len, variant->shift }, watch_new(), false
-	};
-	struct pts_child c;
-	__u64 val;
+	seen_at_once(_metadata, self, variant->shift, false, punch_all);
+}
 
-	ASSERT_EQ(0, pts_fork(&c, watch_fn, &w));
-	ASSERT_EQ(0, pts_recv(c.sock, &val));
-	EXPECT_TRUE(watch_pass(w.watch, 50));
-	ASSERT_EQ(0, fallocate(self->mem, FALLOC_FL_PUNCH_HOLE |
-			       FALLOC_FL_KEEP_SIZE, 0, MEM));
-	atomic_store(&w.watch->phase, 1);
-	EXPECT_TRUE(watch_pass(w.watch, 50));
-	atomic_store(&w.watch->phase, 2);
-	EXPECT_EQ(0, pts_join(&c));
-	EXPECT_EQ(0, atomic_load(&w.watch->stale));
+static int unmap_all(struct _test_data_link *self)
+{
+	return pts_unmap(self->ctl, 0, MEM);
 }
 
 /* Nor after UNMAP, which leaves a hole. */
 TEST_F_TIMEOUT(link, unmap_is_seen_at_once, TIMEOUT)
 {
-	struct watcher w = {
-		{ self->fd, self->len, variant->shift }, watch_new(), false
-	};
-	struct pts_child c;
-	__u64 val;
-
-	ASSERT_EQ(0, pts_fork(&c, watch_fn, &w));
-	ASSERT_EQ(0, pts_recv(c.sock, &val));
-	EXPECT_TRUE(watch_pass(w.watch, 50));
-	ASSERT_EQ(0, pts_unmap(self->ctl, 0, MEM));
-	atomic_store(&w.watch->phase, 1);
-	EXPECT_TRUE(watch_pass(w.watch, 50));
-	atomic_store(&w.watch->phase, 2);
-	EXPECT_EQ(0, pts_join(&c));
-	EXPECT_EQ(0, atomic_load(&w.watch->stale));
+	seen_at_once(_metadata, self, variant->shift, false, unmap_all);
 }
 
 /* A process that gets a secondary MMU keeps its data and loses its links. */
@@ -544,11 +520,11 @@ TEST_F_TIMEOUT(link, reclaim_while_written, TIMEOUT)
 	ASSERT_EQ(0, pts_fork(&c, count_fn, &w));
 	ASSERT_EQ(0, pts_recv(c.sock, &val));
 	for (i = 0; i < 5; i++) {
-		EXPECT_TRUE(watch_pass(w.watch, 20));
+		EXPECT_TRUE(rounds_pass(&w.watch->rounds, 20));
 		cg_write_bytes(&cg, "memory.reclaim", MEM);
 	}
 	EXPECT_GT(cg_read(&cg, "memory.swap.current"), 0);
-	EXPECT_TRUE(watch_pass(w.watch, 20));
+	EXPECT_TRUE(rounds_pass(&w.watch->rounds, 20));
 	atomic_store(&w.watch->phase, 2);
 	EXPECT_EQ(0, pts_join(&c));
 	EXPECT_EQ(0, atomic_load(&w.watch->stale));

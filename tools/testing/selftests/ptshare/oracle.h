@@ -189,10 +189,6 @@ extern const char * const oracle_share_names[OR_PLAIN];
 
 /* 0, or -1 after it has printed the difference. -ENODEV: no huge pages. */
 int oracle_run(struct oracle *o);
-/* Chooses the share mode of new containers, -errno if it can't be chosen. */
-int oracle_choose(const char *mode);
-/* Finds the mode that is chosen, "" if there is no choice. */
-void oracle_chosen(char *mode, size_t size);
 /* A number from the environment. */
 __u64 oracle_env(const char *name, __u64 otherwise);
 

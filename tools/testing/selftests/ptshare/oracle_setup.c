@@ -10,23 +10,11 @@
 #include <sys/wait.h>
 
 #include "oracle.h"
+#include "share.h"
 
-#define SHARE	"/sys/module/ptshare/parameters/share"
 #define SHMEM	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 
 const char * const oracle_share_names[OR_PLAIN] = { "none", "pmd", "pud" };
-
-int oracle_choose(const char *mode)
-{
-	return pts_spit(SHARE, mode);
-}
-
-void oracle_chosen(char *mode, size_t size)
-{
-	if (pts_slurp(SHARE, mode, size) < 0)
-		mode[0] = '\0';
-	mode[strcspn(mode, "\n")] = '\0';
-}
 
 /* Finds what is in brackets: "always [never]". */
 static int shmem_chosen(char *mode, size_t size)
@@ -64,7 +52,7 @@ static int make_files(struct oracle_world *w)
 /* A kernel without the parameter has one kind of container: it is the first. */
 static int make_container(struct oracle_world *w, unsigned int world)
 {
-	int ret = oracle_choose(oracle_share_names[world]);
+	int ret = share_set(oracle_share_names[world]);
 
 	w->used = !ret || !world;
 	if (!w->used)
@@ -117,7 +105,7 @@ int oracle_make(struct oracle *o)
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (o->board == MAP_FAILED)
 		return -ENOMEM;
-	oracle_chosen(o->share, sizeof(o->share));
+	share_get(o->share, sizeof(o->share));
 	ret = shmem_chosen(o->shmem, sizeof(o->shmem));
 	if (!ret)
 		ret = pts_spit(SHMEM, o->huge ? "within_size" : "never");
@@ -162,7 +150,7 @@ void oracle_unmake(struct oracle *o)
 	}
 	munmap(o->board, sizeof(*o->board));
 	if (o->share[0])
-		oracle_choose(o->share);
+		share_set(o->share);
 	if (o->shmem[0])
 		pts_spit(SHMEM, o->shmem);
 }

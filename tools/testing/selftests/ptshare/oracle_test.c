@@ -11,6 +11,7 @@
 
 #include "../kselftest_harness.h"
 #include "oracle.h"
+#include "share.h"
 
 #define SEED	20240229
 #define STEPS	1000
@@ -32,13 +33,13 @@ FIXTURE_VARIANT_ADD(share, pud) { "pud" };
 
 FIXTURE_SETUP(share)
 {
-	oracle_chosen(self->old, sizeof(self->old));
+	share_get(self->old, sizeof(self->old));
 }
 
 FIXTURE_TEARDOWN(share)
 {
 	if (self->old[0])
-		oracle_choose(self->old);
+		share_set(self->old);
 }
 
 /* The modes that the oracle is to compare are there. */
@@ -49,8 +50,8 @@ TEST_F(share, can_be_chosen)
 
 	if (!self->old[0])
 		SKIP(return, "no share parameter");
-	ASSERT_EQ(0, oracle_choose(variant->mode));
-	oracle_chosen(now, sizeof(now));
+	ASSERT_EQ(0, share_set(variant->mode));
+	share_get(now, sizeof(now));
 	EXPECT_STREQ(variant->mode, now);
 	ctl = pts_create(OR_LENGTH, PTS_RW);
 	EXPECT_GE(ctl, 0);

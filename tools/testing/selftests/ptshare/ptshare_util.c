@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <linux/loop.h>
@@ -631,6 +632,20 @@ __u64 pts_ask(int sock, __u64 req)
 	return val;
 }
 
+bool pts_wait_for(const atomic_uint *what, unsigned int nr, __u64 ms)
+{
+	const __u64 end = pts_now_ms() + ms;
+
+	while (atomic_load(what) < nr) {
+		if (pts_now_ms() > end) {
+			printf("# %u of %u\n", atomic_load(what), nr);
+			return false;
+		}
+		usleep(50000);
+	}
+	return true;
+}
+
 int pts_join(struct pts_child *c)
 {
 	int status;
@@ -709,6 +724,14 @@ long long pts_fdinfo(int fd, const char *key)
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	return keyed_value(path, key);
+}
+
+long pts_minor_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt;
 }
 
 long long pts_meminfo(const char *key)

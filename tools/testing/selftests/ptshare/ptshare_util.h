@@ -8,6 +8,7 @@
 #ifndef PTSHARE_UTIL_H
 #define PTSHARE_UTIL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -165,6 +166,8 @@ int pts_send(int sock, __u64 val);
 int pts_recv(int sock, __u64 *val);
 /* Sends @req and returns the answer, or UINT64_MAX if there is none. */
 __u64 pts_ask(int sock, __u64 req);
+/* Until @what, which others count in shared memory, is @nr; prints both if not. */
+bool pts_wait_for(const atomic_uint *what, unsigned int nr, __u64 ms);
 /* Closes the socket and waits: exit status, or 256 + signal. */
 int pts_join(struct pts_child *c);
 
@@ -183,6 +186,8 @@ long long pts_status(pid_t pid, const char *key);
 ssize_t pts_slurp(const char *path, char *buf, size_t size);
 /* Writes a string to a file: 0 or -errno. */
 int pts_spit(const char *path, const char *text);
+/* Minor faults of the calling process. */
+long pts_minor_faults(void);
 /* What errno is after a system call that this kernel does not have. */
 int pts_no_syscall(void);
 /* CLOCK_MONOTONIC in milliseconds. */

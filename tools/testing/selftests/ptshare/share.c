@@ -14,14 +14,11 @@ bool share_available(void)
 	return !access(SHARE, R_OK | W_OK);
 }
 
-const char *share_get(void)
+void share_get(char *buf, size_t size)
 {
-	static char buf[16];
-
-	if (pts_slurp(SHARE, buf, sizeof(buf)) < 0)
-		return "";
+	if (pts_slurp(SHARE, buf, size) < 0)
+		buf[0] = 0;
 	buf[strcspn(buf, "\n")] = 0;
-	return buf;
 }
 
 int share_set(const char *value)
@@ -37,7 +34,7 @@ int share_create(const char *share, __u64 length, __u32 max_prot)
 	char before[16];
 	int ctl, err;
 
-	snprintf(before, sizeof(before), "%s", share_get());
+	share_get(before, sizeof(before));
 	err = share_set(share);
 	if (err)
 		return err;

@@ -4,12 +4,13 @@
 #define PTSHARE_SHARE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <linux/types.h>
 
 /* Is there such a parameter, and may it be changed? */
 bool share_available(void);
-/* Its value, without the newline: a static buffer. */
-const char *share_get(void);
+/* Its value, without the newline; "" where there is no such parameter. */
+void share_get(char *buf, size_t size);
 /* 0 or -errno */
 int share_set(const char *value);
 /* A container made with the parameter at @share, which is put back after. */

@@ -114,10 +114,7 @@ static double leave_one(enum peer_mode mode, unsigned int nr, double plain)
 
 	if (!peer_open(&p, mode, 64 * MIB))
 		return 0;
-	crew_start(&c, &p, nr);
-	crew_run(&c, job_map, P_NULL);
-	crew_run(&c, job_read, 0);
-	crew_run(&c, job_write, 0);
+	crew_start_touched(&c, &p, nr, 0);
 	took = crew_run(&c, job_unmap, 0);
 	crew_end(&c);
 	peer_close(&p);
@@ -132,18 +129,8 @@ static double leave_one(enum peer_mode mode, unsigned int nr, double plain)
 
 void bench_leave(void)
 {
-	const unsigned int nr = opt.quick ? 10 : 1000;
-	double plain = 0, took;
-	enum peer_mode mode;
-
-	for (mode = 0; mode < M_PEERS; mode++) {
-		took = leave_one(mode, nr, plain);
-		if (mode == M_PLAIN)
-			plain = took;
-		if (mode == M_PUD && took && !opt.quick)
-			at_least("A4", "munmap by 1000 processes, plain / ours; pud 64 MiB",
-				 plain / took, 50);
-	}
+	against_plain(leave_one, "A4",
+		      "munmap by 1000 processes, plain / ours; pud 64 MiB", 50);
 }
 
 /* --- nothing of the old memory is left at the address --------------------- */

@@ -67,8 +67,6 @@ void now_check(void);
 void refresh_stats(void);
 /* Sum over all processors of a line of /proc/interrupts, such as "CAL". */
 long long nr_interrupts(const char *key);
-/* Minor faults of the calling process. */
-long long minor_faults(void);
 /* Accesses that the compiler neither drops nor moves. */
 static inline char peek(const char *p)
 {
@@ -133,6 +131,14 @@ void peer_close(struct peer *p);
 char *peer_map(const struct peer *p, enum place place);
 void peer_unmap(const struct peer *p, char *win);
 
+/*
+ * Runs @one in every mode with 1000 processes, with what it took in the plain
+ * mode, 0 before that, and judges how many times faster share=pud is.
+ */
+void against_plain(double (*one)(enum peer_mode mode, unsigned int nr,
+				 double plain),
+		   const char *rule, const char *what, double limit);
+
 /* --- crew.c: processes that do the same at a time ---------------------- */
 
 struct slot {
@@ -160,6 +166,9 @@ struct crew {
 
 /* Forks @nr processes, which wait without running. */
 void crew_start(struct crew *c, const struct peer *peer, unsigned int nr);
+/* The same, and all of them have mapped, read and written it (@step as jobs). */
+void crew_start_touched(struct crew *c, const struct peer *peer,
+			unsigned int nr, unsigned long step);
 /* All of them run @fn; returns when the last one has, with its duration. */
 __u64 crew_run(struct crew *c, job_fn fn, unsigned long arg);
 /* The same for those from @first to before @last. */

@@ -65,11 +65,11 @@ static double file_fault(void)
 	if (!p.len)
 		peer_open(&p, M_PLAIN, 64 * MIB);
 	win = peer_map(&p, P_NULL);
-	faults = minor_faults();
+	faults = pts_minor_faults();
 	start = now();
 	touch_read(win, p.len, PAGE);
 	start = now() - start;
-	faults = minor_faults() - faults;
+	faults = pts_minor_faults() - faults;
 	peer_unmap(&p, win);
 	return (double)start / faults;
 }

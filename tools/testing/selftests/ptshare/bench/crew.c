@@ -97,11 +97,11 @@ static void obey(struct worker *w, const struct order *o)
 		o->fn(w, o->arg);
 		return;
 	}
-	faults = minor_faults();
+	faults = pts_minor_faults();
 	start = now();
 	o->fn(w, o->arg);
 	w->slot->cost = now() - start;
-	w->slot->faults = minor_faults() - faults;
+	w->slot->faults = pts_minor_faults() - faults;
 }
 
 /* Code and data of the jobs shall not be among the faults they count. */
@@ -228,6 +228,15 @@ __u64 crew_some(struct crew *c, unsigned int first, unsigned int last,
 __u64 crew_run(struct crew *c, job_fn fn, unsigned long arg)
 {
 	return crew_some(c, 0, c->nr, fn, arg);
+}
+
+void crew_start_touched(struct crew *c, const struct peer *peer,
+			unsigned int nr, unsigned long step)
+{
+	crew_start(c, peer, nr);
+	crew_run(c, job_map, P_NULL);
+	crew_run(c, job_read, step);
+	crew_run(c, job_write, step);
 }
 
 /* An order's flags hold for those that follow it. */

@@ -119,10 +119,10 @@ static void child_reads(char *win, size_t len)
 	report->vmpte = pts_status(getpid(), "VmPTE");
 	/* The code that touches and counts shall not be among the faults. */
 	touch_read((char *)&start, 1, PAGE);
-	minor_faults();
-	start = minor_faults();
+	pts_minor_faults();
+	start = pts_minor_faults();
 	touch_read(win, len, PAGE);
-	report->faults = minor_faults() - start;
+	report->faults = pts_minor_faults() - start;
 	report->vmpte_read = pts_status(getpid(), "VmPTE");
 	_exit(0);
 }

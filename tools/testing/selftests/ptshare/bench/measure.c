@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 #include <time.h>
-#include <sys/resource.h>
 #include <x86intrin.h>
 
 #include "../ptshare_util.h"
@@ -65,14 +64,6 @@ long long nr_interrupts(const char *key)
 	}
 	fclose(f);
 	return sum;
-}
-
-long long minor_faults(void)
-{
-	struct rusage ru;
-
-	getrusage(RUSAGE_SELF, &ru);
-	return ru.ru_minflt;
 }
 
 void touch_read(const char *p, size_t len, size_t step)

@@ -8,9 +8,9 @@
 #include <linux/memfd.h>
 
 #include "../ptshare_util.h"
+#include "../share.h"
 #include "bench.h"
 
-#define SHARE	"/sys/module/ptshare/parameters/share"
 #define THP	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 #define HUGETLB	"/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 
@@ -129,14 +129,17 @@ static bool open_hugetlb(struct peer *p)
 
 static bool set_share(enum peer_mode mode)
 {
+	char now[16];
+
 	if (access(PTS_DEV, R_OK | W_OK)) {
 		skip(mode_name(mode), "no ptshare in this kernel");
 		return false;
 	}
-	if (!pts_spit(SHARE, mode_name(mode)))
+	if (!share_set(mode_name(mode)))
 		return true;
 	/* A kernel without the parameter never shares. */
-	if (mode == M_NONE && access(SHARE, F_OK))
+	share_get(now, sizeof(now));
+	if (mode == M_NONE && !now[0])
 		return true;
 	skip(mode_name(mode), "this kernel has no such ptshare.share");
 	return false;
@@ -248,4 +251,21 @@ void peer_unmap(const struct peer *p, char *win)
 {
 	if (win && munmap(win, p->maplen))
 		die("munmap of %s", mode_name(p->mode));
+}
+
+void against_plain(double (*one)(enum peer_mode mode, unsigned int nr,
+				 double plain),
+		   const char *rule, const char *what, double limit)
+{
+	const unsigned int nr = opt.quick ? 10 : 1000;
+	double plain = 0, took;
+	enum peer_mode mode;
+
+	for (mode = 0; mode < M_PEERS; mode++) {
+		took = one(mode, nr, plain);
+		if (mode == M_PLAIN)
+			plain = took;
+		if (mode == M_PUD && took && !opt.quick)
+			at_least(rule, what, plain / took, limit);
+	}
 }

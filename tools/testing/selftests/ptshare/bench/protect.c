@@ -107,10 +107,7 @@ static bool measure(struct cell *x, const char *table)
 
 	if (!peer_open_huge(&p, x->mode, x->len, x->huge))
 		return false;
-	crew_start(&c, &p, x->nr);
-	crew_run(&c, job_map, P_NULL);
-	crew_run(&c, job_read, x->step);
-	crew_run(&c, job_write, x->step);
+	crew_start_touched(&c, &p, x->nr, x->step);
 	if (x->busy)
 		crew_busy(&c, x->busy);
 	time_changes(x, &c, &p);

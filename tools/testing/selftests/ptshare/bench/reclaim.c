@@ -103,10 +103,7 @@ static bool measure_once(struct cell *x)
 
 	if (!open_in(&p, x, &cg))
 		return false;
-	crew_start(&c, &p, x->nr);
-	crew_run(&c, job_map, P_NULL);
-	crew_run(&c, job_read, 0);
-	crew_run(&c, job_write, 0);
+	crew_start_touched(&c, &p, x->nr, 0);
 	crew_busy(&c, x->busy);
 	take_pages(x, &cg);
 	crew_busy(&c, 0);
@@ -221,10 +218,7 @@ static double punch_one(enum peer_mode mode, unsigned int nr, double plain)
 
 	if (!peer_open(&p, mode, 64 * MIB))
 		return 0;
-	crew_start(&c, &p, nr);
-	crew_run(&c, job_map, P_NULL);
-	crew_run(&c, job_read, 0);
-	crew_run(&c, job_write, 0);
+	crew_start_touched(&c, &p, nr, 0);
 	old = flushes_now();
 	for (i = 0; i < COUNT_OF(v); i++)
 		v[i] = punch_hole(&p, i * hole, hole);
@@ -246,16 +240,6 @@ static double punch_one(enum peer_mode mode, unsigned int nr, double plain)
 
 void bench_punch(void)
 {
-	const unsigned int nr = opt.quick ? 10 : 1000;
-	double plain = 0, took;
-	enum peer_mode mode;
-
-	for (mode = 0; mode < M_PEERS; mode++) {
-		took = punch_one(mode, nr, plain);
-		if (mode == M_PLAIN)
-			plain = took;
-		if (mode == M_PUD && took && !opt.quick)
-			at_least("A6", "hole punch of 16 MiB, N=1000 idle, plain / ours; pud",
-				 plain / took, 30);
-	}
+	against_plain(punch_one, "A6",
+		      "hole punch of 16 MiB, N=1000 idle, plain / ours; pud", 30);
 }
