@@ -19,6 +19,10 @@
 #include "secmmu.h"
 #include "share.h"
 
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ	22
+#define MADV_POPULATE_WRITE	23
+#endif
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE	25
 #endif
@@ -400,6 +404,20 @@ static int unmap_all(struct _test_data_link *self)
 TEST_F_TIMEOUT(link, unmap_is_seen_at_once, TIMEOUT)
 {
 	seen_at_once(_metadata, self, variant->shift, false, unmap_all);
+}
+
+/* Entries that are there but forbidden do not count as populated. */
+TEST_F(link, populate_asks_the_region)
+{
+	ASSERT_EQ(0, touch_all(self->win, MEM));
+	ASSERT_EQ(0, pts_protect(self->ctl, 0, MEM, PROT_NONE));
+	EXPECT_EQ(-1, madvise(self->win, MEM, MADV_POPULATE_READ));
+	EXPECT_EQ(EFAULT, errno);
+	ASSERT_EQ(0, pts_protect(self->ctl, 0, MEM, PTS_RO));
+	EXPECT_EQ(0, madvise(self->win, MEM, MADV_POPULATE_READ));
+	EXPECT_EQ(-1, madvise(self->win, MEM, MADV_POPULATE_WRITE));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(0, touch_all(self->win, MEM));
 }
 
 /* A process that gets a secondary MMU keeps its data and loses its links. */
