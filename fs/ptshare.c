@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ptshare files: the device, the control and the attach fd.
+ * ptshare files: the device, the control and the attach fd; the notify fd is in
+ * ptshare_notify.c.
  *
  * Owns the user interface: which call is for which fd, how structures of other
  * sizes are read and written, and what fdinfo shows. Takes no lock of its own;
@@ -24,9 +25,7 @@
 #include <linux/uaccess.h>
 #include <uapi/linux/ptshare.h>
 
-#define CALL_ON_DEVICE		BIT(0)
-#define CALL_ON_CONTROL		BIT(1)
-#define CALL_ON_ATTACH		BIT(2)
+#include "ptshare.h"
 
 static const struct file_operations ptshare_control_fops;
 static const struct file_operations ptshare_attach_fops;
@@ -45,6 +44,10 @@ union ptshare_arg {
 	struct ptshare_query query;
 	struct ptshare_attach_fd attach;
 	struct ptshare_seal seal;
+	struct ptshare_notify notify;
+	struct ptshare_arm arm;
+	struct ptshare_resolve resolve;
+	struct ptshare_scan scan;
 };
 
 /**
@@ -219,6 +222,30 @@ static int ptshare_ioc_seal(struct file *file, union ptshare_arg *arg,
 	return ptshare_seal(file->private_data, arg->seal.seals);
 }
 
+static int ptshare_call_notify(struct file *file, union ptshare_arg *arg,
+			       void __user *uarg)
+{
+	return ptshare_ioc_notify(file, &arg->notify, uarg);
+}
+
+static int ptshare_call_arm(struct file *file, union ptshare_arg *arg,
+			    void __user *uarg)
+{
+	return ptshare_watch_arm(file->private_data, &arg->arm);
+}
+
+static int ptshare_call_resolve(struct file *file, union ptshare_arg *arg,
+				void __user *uarg)
+{
+	return ptshare_watch_resolve(file->private_data, &arg->resolve);
+}
+
+static int ptshare_call_scan(struct file *file, union ptshare_arg *arg,
+			     void __user *uarg)
+{
+	return ptshare_ioc_scan(file, &arg->scan, uarg);
+}
+
 #define CALL(_name, _struct, _flags, _on, _results, _fn)			\
 	[_IOC_NR(_name) - _IOC_NR(PTSHARE_IOC_CREATE)] = {		\
 		.size		= sizeof(_struct),			\
@@ -247,10 +274,28 @@ static const struct ptshare_call ptshare_calls[] = {
 	     CALL_ON_CONTROL, false, ptshare_ioc_attach_fd),
 	CALL(PTSHARE_IOC_SEAL, struct ptshare_seal, 0, CALL_ON_CONTROL,
 	     false, ptshare_ioc_seal),
+	CALL(PTSHARE_IOC_NOTIFY, struct ptshare_notify, 0, CALL_ON_CONTROL,
+	     false, ptshare_call_notify),
+	CALL(PTSHARE_IOC_ARM, struct ptshare_arm, 0, CALL_ON_NOTIFY,
+	     true, ptshare_call_arm),
+	CALL(PTSHARE_IOC_RESOLVE, struct ptshare_resolve, 0, CALL_ON_NOTIFY,
+	     true, ptshare_call_resolve),
+	CALL(PTSHARE_IOC_SCAN, struct ptshare_scan,
+	     PTSHARE_SCAN_CLEAR | PTSHARE_SCAN_REARM, CALL_ON_NOTIFY,
+	     true, ptshare_call_scan),
 };
 
-static long ptshare_ioctl(struct file *file, unsigned int cmd, void __user *uarg,
-			  u8 on)
+/**
+ * ptshare_file_ioctl - a call on one of the files
+ * @file: the file
+ * @cmd: PTSHARE_IOC_*
+ * @uarg: its structure
+ * @on: CALL_ON_*, the kind of @file
+ *
+ * Return: what the call returns, or an errno of the contract in the uapi header.
+ */
+long ptshare_file_ioctl(struct file *file, unsigned int cmd, void __user *uarg,
+			u8 on)
 {
 	unsigned int nr = _IOC_NR(cmd) - _IOC_NR(PTSHARE_IOC_CREATE);
 	const struct ptshare_call *call;
@@ -262,6 +307,8 @@ static long ptshare_ioctl(struct file *file, unsigned int cmd, void __user *uarg
 	    nr >= ARRAY_SIZE(ptshare_calls))
 		return -ENOTTY;
 	call = &ptshare_calls[array_index_nospec(nr, ARRAY_SIZE(ptshare_calls))];
+	if (!call->fn)
+		return -ENOTTY;
 	if (!(call->on & on))
 		return -EPERM;
 
@@ -289,19 +336,19 @@ static long ptshare_ioctl(struct file *file, unsigned int cmd, void __user *uarg
 static long ptshare_device_ioctl(struct file *file, unsigned int cmd,
 				 unsigned long arg)
 {
-	return ptshare_ioctl(file, cmd, (void __user *)arg, CALL_ON_DEVICE);
+	return ptshare_file_ioctl(file, cmd, (void __user *)arg, CALL_ON_DEVICE);
 }
 
 static long ptshare_control_ioctl(struct file *file, unsigned int cmd,
 				  unsigned long arg)
 {
-	return ptshare_ioctl(file, cmd, (void __user *)arg, CALL_ON_CONTROL);
+	return ptshare_file_ioctl(file, cmd, (void __user *)arg, CALL_ON_CONTROL);
 }
 
 static long ptshare_attach_ioctl(struct file *file, unsigned int cmd,
 				 unsigned long arg)
 {
-	return ptshare_ioctl(file, cmd, (void __user *)arg, CALL_ON_ATTACH);
+	return ptshare_file_ioctl(file, cmd, (void __user *)arg, CALL_ON_ATTACH);
 }
 
 static int ptshare_file_mmap(struct file *file, struct vm_area_struct *vma)

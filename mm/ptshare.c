@@ -132,6 +132,8 @@ static void ptshare_init(struct ptshare *pt, unsigned long length,
 	ptshare_gates_init(pt);
 	ptshare_links_init(pt);
 	ptshare_tlb_init(pt);
+	mutex_init(&pt->notify_mutex);
+	INIT_LIST_HEAD(&pt->watches);
 }
 
 /**
@@ -212,7 +214,7 @@ unsigned long ptshare_granule(int share)
 void ptshare_limits(struct ptshare_info *info)
 {
 	info->granule = ptshare_granule(READ_ONCE(ptshare_share));
-	info->features = PTSHARE_FEATURE_SHMEM;
+	info->features = PTSHARE_FEATURE_SHMEM | PTSHARE_FEATURE_NOTIFY;
 	info->max_regions = READ_ONCE(sysctl_max_map_count);
 	info->max_ranges = PTSHARE_MAX_RANGES;
 }

@@ -55,6 +55,7 @@
  *
  * Lock order, outer first
  *
+ *   notify_mutex -> cmm's mmap_lock (what is below it: write_notify.h)
  *   window's mmap_lock -> cmm's mmap_lock
  *   window's VMA lock (read) with region's VMA lock (read, trylock only); cmm's
  *     mmap_lock is never taken under a VMA lock
@@ -81,6 +82,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
 #include <linux/ptshare.h>
 #include <linux/refcount.h>
 #include <linux/sched/mm.h>
@@ -139,6 +141,8 @@ enum ptshare_share {
  * @link_lock: guards @linked
  * @linked: windows that have or had links
  * @nr_flushes: TLB flushes passed on to them
+ * @notify_mutex: guards @watches, and who watches what
+ * @watches: struct ptshare_watch of all notify fds
  * @gates: see struct ptshare_gate
  */
 struct ptshare {
@@ -163,6 +167,8 @@ struct ptshare {
 	rwlock_t link_lock;	/* see the lock order above */
 	struct list_head linked;
 	atomic_long_t nr_flushes;
+	struct mutex notify_mutex;	/* outermost */
+	struct list_head watches;
 	struct ptshare_gate gates[PTSHARE_NR_GATES];
 };
 
@@ -336,6 +342,12 @@ bool ptshare_pud_is_link(struct vm_area_struct *vma, unsigned long addr,
 bool ptshare_pmd_is_private(struct vm_area_struct *vma, unsigned long addr,
 			    pmd_t *pmdp);
 void ptshare_links_info(struct ptshare *pt, struct ptshare_info *info);
+
+/* ptshare_notify.c */
+int ptshare_watch_prepare(struct list_head *spares);
+void ptshare_watch_done(struct list_head *spares);
+void ptshare_watch_unmapped(struct ptshare *pt, u64 offset, u64 length,
+			    struct list_head *spares);
 
 /* ptshare_tlb.c */
 void ptshare_tlb_init(struct ptshare *pt);

@@ -18,6 +18,7 @@
 
 #include "internal.h"
 #include "ptshare.h"
+#include "write_notify.h"
 
 #include <trace/events/ptshare.h>
 
@@ -97,12 +98,44 @@ static bool host_permits(const struct vm_area_struct *host, unsigned int flags)
 }
 
 /*
+ * May the region's file be written there? Asked here and not below, where the
+ * address of the access is not known, and not both locks can be given up.
+ */
+static vm_fault_t window_ask(struct vm_area_struct *vma,
+			     struct vm_area_struct *host, unsigned long address,
+			     unsigned int flags)
+{
+	pgoff_t index = linear_page_index(host, ptshare_host_addr(vma, address));
+	struct mm_struct *mm = vma->vm_mm, *cmm = host->vm_mm;
+	struct write_notify *wn;
+	struct file *file;
+	vm_fault_t ret;
+
+	wn = wn_get(host->vm_file->f_mapping, false);
+	if (!wn)
+		return 0;
+	ret = wn_fault_ask(wn, index, address, flags);
+	if (ret != VM_FAULT_RETRY || (flags & FAULT_FLAG_RETRY_NOWAIT)) {
+		if (ret)
+			host_unlock(cmm, host, flags);
+		return ret;
+	}
+	file = get_file(host->vm_file);
+	host_unlock(cmm, host, flags);
+	window_unlock(vma, flags);
+	ret = wn_fault_sleep(wn, index, address, flags, mm);
+	fput(file);
+	return ret;
+}
+
+/*
  * Makes cmm have the page. Returns with the window's lock held, unless it
  * returns VM_FAULT_RETRY to a fault that may be retried later.
  */
-static vm_fault_t host_fault(struct vm_area_struct *vma, unsigned long haddr,
+static vm_fault_t host_fault(struct vm_area_struct *vma, unsigned long address,
 			     unsigned int flags)
 {
+	unsigned long haddr = ptshare_host_addr(vma, address) & PAGE_MASK;
 	struct ptshare *pt = vma_ptshare(vma);
 	bool nowait = flags & FAULT_FLAG_RETRY_NOWAIT;
 	struct vm_area_struct *host;
@@ -115,6 +148,11 @@ static vm_fault_t host_fault(struct vm_area_struct *vma, unsigned long haddr,
 	if (!host_permits(host, flags)) {
 		host_unlock(pt->cmm, host, flags);
 		return VM_FAULT_SIGSEGV | VM_FAULT_PTSHARE_ACCERR;
+	}
+	if ((flags & FAULT_FLAG_WRITE) && vma_write_notify(host)) {
+		ret = window_ask(vma, host, address, flags);
+		if (ret)
+			return ret;
 	}
 
 	old = ptshare_charge_begin(pt);
@@ -216,7 +254,7 @@ vm_fault_t ptshare_fault(struct vm_area_struct *vma, unsigned long address,
 	if (!linked)
 		err = window_show(vma, address, write, &linked);
 	if (err == -ENOENT) {
-		ret = host_fault(vma, haddr, flags);
+		ret = host_fault(vma, address, flags);
 		trace_ptshare_fault(ino, haddr, flags, ret);
 		if (ret & (VM_FAULT_ERROR | VM_FAULT_RETRY))
 			return ret;

@@ -308,6 +308,7 @@ int ptshare_map(struct ptshare *pt, struct file *file,
 		const struct ptshare_map *map)
 {
 	struct mem_cgroup *old;
+	LIST_HEAD(spares);
 	vm_flags_t flags;
 	int err;
 
@@ -335,9 +336,12 @@ int ptshare_map(struct ptshare *pt, struct file *file,
 		if (err)
 			return err;
 	}
-	err = ptshare_lock(pt, PTSHARE_SEAL_LAYOUT);
+	err = ptshare_watch_prepare(&spares);
 	if (err)
 		goto out_writable;
+	err = ptshare_lock(pt, PTSHARE_SEAL_LAYOUT);
+	if (err)
+		goto out_spares;
 	old = ptshare_charge_begin(pt);
 	err = region_map_locked(pt, file, map, flags);
 	trace_ptshare_map(pt, map, err);
@@ -345,7 +349,11 @@ int ptshare_map(struct ptshare *pt, struct file *file,
 		      PTSHARE_BASE + map->offset + map->length);
 	mmap_write_unlock(pt->cmm);
 	ptshare_charge_end(old);
+	if (!err && (map->flags & PTSHARE_MAP_REPLACE))
+		ptshare_watch_unmapped(pt, map->offset, map->length, &spares);
 
+out_spares:
+	ptshare_watch_done(&spares);
 out_writable:
 	if (is_shared_maywrite(flags))
 		mapping_unmap_writable(file->f_mapping);
@@ -372,14 +380,18 @@ int ptshare_unmap(struct ptshare *pt, u64 offset, u64 length)
 		.end	= PTSHARE_BASE + offset + length,
 	};
 	struct mem_cgroup *old;
+	LIST_HEAD(spares);
 	int err;
 
 	err = ptshare_check_range(pt, offset, length);
 	if (err)
 		return err;
-	err = ptshare_lock(pt, PTSHARE_SEAL_LAYOUT);
+	err = ptshare_watch_prepare(&spares);
 	if (err)
 		return err;
+	err = ptshare_lock(pt, PTSHARE_SEAL_LAYOUT);
+	if (err)
+		goto out_spares;
 
 	old = ptshare_charge_begin(pt);
 	err = -ENOENT;
@@ -391,6 +403,10 @@ int ptshare_unmap(struct ptshare *pt, u64 offset, u64 length)
 	ptshare_merge(pt, change.start, change.end);
 	mmap_write_unlock(pt->cmm);
 	ptshare_charge_end(old);
+	if (!err)
+		ptshare_watch_unmapped(pt, offset, length, &spares);
+out_spares:
+	ptshare_watch_done(&spares);
 	return err;
 }
 

@@ -11,13 +11,19 @@
 struct cpumask;
 struct file;
 struct mmu_gather;
+struct iov_iter;
+struct poll_table_struct;
 struct ptshare;
+struct ptshare_arm;
 struct ptshare_info;
 struct ptshare_map;
 struct ptshare_protect;
 struct ptshare_query;
 struct ptshare_range_prot;
 struct ptshare_region;
+struct ptshare_resolve;
+struct ptshare_scan;
+struct ptshare_watch;
 struct tlbflush_unmap_batch;
 struct vm_area_struct;
 
@@ -130,5 +136,35 @@ void ptshare_limits(struct ptshare_info *info);
 unsigned long ptshare_nr_flushes(struct ptshare *pt);
 
 #define PTSHARE_MAX_RANGES	65536U
+
+/*
+ * What is behind a notify fd. Arguments have been checked for flags and
+ * reserved fields only; all but the poll sleep.
+ */
+struct ptshare_watch_stat {
+	u64 id;			/* of the container */
+	unsigned int queued;	/* events to be read */
+	unsigned int len;	/* for how many there is room */
+	u64 seq;		/* events so far, with those dropped */
+	u64 overflows;		/* PTSHARE_EVENT_OVERFLOW so far */
+	u64 bytes;		/* watched */
+};
+
+#define PTSHARE_QUEUE_LEN	4096U
+#define PTSHARE_MAX_QUEUE_LEN	1048576U
+
+struct ptshare_watch *ptshare_watch_create(struct ptshare *pt,
+					   unsigned int queue_len);
+void ptshare_watch_close(struct ptshare_watch *watch);
+int ptshare_watch_arm(struct ptshare_watch *watch, struct ptshare_arm *arm);
+int ptshare_watch_resolve(struct ptshare_watch *watch,
+			  struct ptshare_resolve *resolve);
+int ptshare_watch_scan(struct ptshare_watch *watch, struct ptshare_scan *scan);
+ssize_t ptshare_watch_read(struct ptshare_watch *watch, struct iov_iter *to,
+			   bool nowait);
+__poll_t ptshare_watch_poll(struct ptshare_watch *watch, struct file *file,
+			    struct poll_table_struct *wait);
+void ptshare_watch_stat(struct ptshare_watch *watch,
+			struct ptshare_watch_stat *stat);
 
 #endif /* _LINUX_PTSHARE_H */

@@ -72,6 +72,10 @@
 #define PTSHARE_IOC_QUERY	_IO(PTSHARE_IOC_TYPE, 0x45)
 #define PTSHARE_IOC_ATTACH_FD	_IO(PTSHARE_IOC_TYPE, 0x46)
 #define PTSHARE_IOC_SEAL	_IO(PTSHARE_IOC_TYPE, 0x47)
+#define PTSHARE_IOC_NOTIFY	_IO(PTSHARE_IOC_TYPE, 0x48)
+#define PTSHARE_IOC_ARM		_IO(PTSHARE_IOC_TYPE, 0x50)
+#define PTSHARE_IOC_RESOLVE	_IO(PTSHARE_IOC_TYPE, 0x51)
+#define PTSHARE_IOC_SCAN	_IO(PTSHARE_IOC_TYPE, 0x52)
 
 /**
  * struct ptshare_create - PTSHARE_IOC_CREATE on /dev/ptshare: make a container
@@ -96,6 +100,7 @@ struct ptshare_create {
 
 /* struct ptshare_info.features */
 #define PTSHARE_FEATURE_SHMEM	(1ULL << 0)	/* memfd and tmpfs backings */
+#define PTSHARE_FEATURE_NOTIFY	(1ULL << 1)	/* PTSHARE_IOC_NOTIFY and its fd */
 
 /**
  * struct ptshare_info - PTSHARE_IOC_INFO on the device, a control or attach fd
@@ -302,6 +307,203 @@ struct ptshare_seal {
 	__u32 flags;
 	__u32 seals;
 	__u32 __reserved;
+};
+
+/**
+ * struct ptshare_notify - PTSHARE_IOC_NOTIFY on a control fd: make a notify fd
+ * @size: sizeof(struct ptshare_notify)
+ * @flags: must be 0
+ * @queue_len: events that wait to be read, 0 for 4096, at most 1048576
+ * @event_size: result: bytes of one struct ptshare_event from read(2)
+ *
+ * Returns an fd that can be armed, scanned, read and polled. Its last close
+ * gives up all that was armed through it, as on_close says.
+ */
+struct ptshare_notify {
+	__u32 size;
+	__u32 flags;
+	__u32 queue_len;
+	__u32 event_size;
+};
+
+/* struct ptshare_arm.mode: what becomes of a store of a process */
+#define PTSHARE_ASYNC		0	/* goes on, and is recorded */
+#define PTSHARE_BLOCK		1	/* sleeps until PTSHARE_IOC_RESOLVE */
+#define PTSHARE_SIGNAL		2	/* SIGBUS, BUS_ADRERR */
+
+/* struct ptshare_arm.on_kernel: of a write that the kernel makes for it */
+#define PTSHARE_KERNEL_ALLOW	0	/* goes on, and is recorded */
+#define PTSHARE_KERNEL_FAIL	1	/* EFAULT, or EPERM from write(2) */
+#define PTSHARE_KERNEL_BLOCK	2	/* sleeps; needs CAP_SYS_PTRACE */
+
+/* struct ptshare_arm.on_close */
+#define PTSHARE_CLOSE_ALLOW	0	/* everybody writes */
+#define PTSHARE_CLOSE_SIGNAL	1	/* as with PTSHARE_SIGNAL, untold */
+
+/**
+ * struct ptshare_arm - PTSHARE_IOC_ARM on a notify fd: watch a range
+ * @size: sizeof(struct ptshare_arm)
+ * @flags: must be 0
+ * @offset: start in the container, in bytes
+ * @length: bytes
+ * @cookie: is in each event of the range
+ * @mode: PTSHARE_ASYNC, _BLOCK or _SIGNAL
+ * @on_kernel: PTSHARE_KERNEL_ALLOW, _FAIL or _BLOCK
+ * @on_close: PTSHARE_CLOSE_ALLOW or _SIGNAL
+ * @__reserved: must be 0
+ * @timeout_ns: how long a writer sleeps at most before it goes on, in
+ *	nanoseconds; 0 for 10 seconds; ~0 for ever, with CAP_SYS_PTRACE
+ * @armed_bytes: result: bytes armed
+ * @pinned: result: bytes of pages that a device or the kernel holds for long and
+ *	may write unseen
+ *
+ * Watches the bytes of the backing, so it catches whoever writes them by
+ * whatever way, once per page and arming. Needs a backing fd that was open for
+ * writing (EACCES); all but PTSHARE_ASYNC with PTSHARE_KERNEL_ALLOW and
+ * PTSHARE_CLOSE_ALLOW needs to own the file or CAP_LEASE (EPERM). ENOENT if
+ * the range meets a hole, EBUSY if another notify fd watches some of it or, but
+ * for PTSHARE_ASYNC, if pages are pinned; EOPNOTSUPP for a backing that can't be
+ * watched. All or nothing. Arming again what this fd has armed is fine.
+ */
+struct ptshare_arm {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 offset;
+	__aligned_u64 length;
+	__aligned_u64 cookie;
+	__u32 mode;
+	__u32 on_kernel;
+	__u32 on_close;
+	__u32 __reserved;
+	__aligned_u64 timeout_ns;
+	__aligned_u64 armed_bytes;
+	__aligned_u64 pinned;
+};
+
+/* struct ptshare_resolve.action */
+#define PTSHARE_ALLOW		0	/* writers go on, until armed again */
+#define PTSHARE_FAIL		1	/* those that sleep fail; stays armed */
+#define PTSHARE_DISARM		2	/* ALLOW, and the range is given up */
+
+/**
+ * struct ptshare_resolve - PTSHARE_IOC_RESOLVE on a notify fd
+ * @size: sizeof(struct ptshare_resolve)
+ * @flags: must be 0
+ * @offset: start in the container, in bytes
+ * @length: bytes
+ * @action: PTSHARE_ALLOW, _FAIL or _DISARM
+ * @__reserved: must be 0
+ * @woken: result: writers that slept
+ *
+ * A writer that fails gets SIGBUS for a store, EFAULT or EPERM from a system
+ * call. ENOENT if a page of the range is not this fd's or, but for
+ * PTSHARE_DISARM, if none of them is armed any more.
+ */
+struct ptshare_resolve {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 offset;
+	__aligned_u64 length;
+	__u32 action;
+	__u32 __reserved;
+	__aligned_u64 woken;
+};
+
+/* struct ptshare_scan.flags */
+#define PTSHARE_SCAN_CLEAR	(1U << 0)	/* forget what is told as written */
+#define PTSHARE_SCAN_REARM	(1U << 1)	/* and arm it again */
+
+/* struct ptshare_scan.categories and struct ptshare_scan_region.categories */
+#define PTSHARE_PAGE_WRITTEN	(1ULL << 0)	/* permission was given since */
+#define PTSHARE_PAGE_ARMED	(1ULL << 1)	/* the next write is caught */
+#define PTSHARE_PAGE_PENDING	(1ULL << 2)	/* a writer sleeps or was refused */
+#define PTSHARE_PAGE_PINNED	(1ULL << 3)	/* may be written unseen */
+
+/**
+ * struct ptshare_scan_region - pages of the same categories
+ * @start: in the container, in bytes
+ * @end: first byte behind them
+ * @categories: PTSHARE_PAGE_*
+ */
+struct ptshare_scan_region {
+	__aligned_u64 start;
+	__aligned_u64 end;
+	__aligned_u64 categories;
+};
+
+/**
+ * struct ptshare_scan - PTSHARE_IOC_SCAN on a notify fd: what was written?
+ * @size: sizeof(struct ptshare_scan)
+ * @flags: PTSHARE_SCAN_CLEAR, PTSHARE_SCAN_REARM
+ * @start: in the container, in bytes
+ * @end: first byte not to be looked at
+ * @vec: pointer to an array of struct ptshare_scan_region
+ * @vec_len: room in @vec in entries, at least 1
+ * @max_pages: tell at most so many pages, 0 for any number
+ * @categories: tell pages that have one of these, 0 for PTSHARE_PAGE_WRITTEN
+ * @walk_end: result: where it stopped, @end if all was looked at
+ * @nr: result: entries filled
+ *
+ * Tells pages that were armed through this fd. With PTSHARE_SCAN_REARM the
+ * pages told are armed again, with the parameters they had, before the call
+ * returns; read their contents after it. A page that is pinned stays written.
+ * A call that fails has forgotten nothing.
+ */
+struct ptshare_scan {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 start;
+	__aligned_u64 end;
+	__aligned_u64 vec;
+	__aligned_u64 vec_len;
+	__aligned_u64 max_pages;
+	__aligned_u64 categories;
+	__aligned_u64 walk_end;
+	__aligned_u64 nr;
+};
+
+/* struct ptshare_event.type */
+#define PTSHARE_EVENT_WRITE	1	/* a write was let through, or waits */
+#define PTSHARE_EVENT_OVERFLOW	2	/* events were dropped: PTSHARE_IOC_SCAN */
+#define PTSHARE_EVENT_DISARMED	3	/* UNMAP, REPLACE or truncation */
+
+/* struct ptshare_event.flags */
+#define PTSHARE_EVENT_F_BLOCKED	(1U << 0)	/* the writer sleeps */
+#define PTSHARE_EVENT_F_KERNEL	(1U << 1)	/* the kernel writes for it */
+#define PTSHARE_EVENT_F_REMOTE	(1U << 2)	/* into another process */
+#define PTSHARE_EVENT_F_SYSCALL	(1U << 3)	/* to the file, as write(2) does */
+#define PTSHARE_EVENT_F_TIMEOUT	(1U << 4)	/* nobody resolved it in time */
+
+/**
+ * struct ptshare_event - one record of read(2) on a notify fd
+ * @size: bytes of this record: step by it
+ * @type: PTSHARE_EVENT_*
+ * @flags: PTSHARE_EVENT_F_*
+ * @cookie: of the arming
+ * @offset: in the container, in bytes
+ * @length: bytes, whole pages
+ * @addr: address of the access, 0 with PTSHARE_EVENT_F_SYSCALL
+ * @seq: goes up by 1 for each event, also for those that were dropped
+ * @time_ns: CLOCK_MONOTONIC
+ * @pid: process that writes, in the reader's pid namespace; 0 if not visible
+ * @tid: its thread
+ *
+ * read(2) returns whole records; a copy that fails keeps them. @cookie, @offset,
+ * @length and the rest are 0 in PTSHARE_EVENT_OVERFLOW, but for @seq and
+ * @time_ns.
+ */
+struct ptshare_event {
+	__u32 size;
+	__u16 type;
+	__u16 flags;
+	__aligned_u64 cookie;
+	__aligned_u64 offset;
+	__aligned_u64 length;
+	__aligned_u64 addr;
+	__aligned_u64 seq;
+	__aligned_u64 time_ns;
+	__s32 pid;
+	__s32 tid;
 };
 
 #endif /* _UAPI_LINUX_PTSHARE_H */

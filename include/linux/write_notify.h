@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Write notification: what core mm and shmem see of it. A file some of whose
+ * pages are watched has AS_WRITE_NOTIFY set, and keeps it. Until then every
+ * helper is a test of that flag; with CONFIG_PTSHARE off it is a constant.
+ */
+#ifndef _LINUX_WRITE_NOTIFY_H
+#define _LINUX_WRITE_NOTIFY_H
+
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+
+struct write_notify;
+
+/* Between write_notify_begin() and its caller: ask without locks first. */
+#define EWRITENOTIFY	540
+
+#ifdef CONFIG_PTSHARE
+
+/* Called only where mapping_write_notify() holds. */
+bool write_notify_armed(struct vm_area_struct *vma, unsigned long addr,
+			unsigned int nr);
+vm_fault_t write_notify_fault(struct vm_fault *vmf);
+vm_fault_t write_notify_wp(struct vm_fault *vmf);
+int write_notify_begin(struct address_space *mapping, loff_t pos, loff_t len);
+int write_notify_sleep(struct address_space *mapping, loff_t pos, loff_t len);
+int write_notify_change(struct address_space *mapping, loff_t pos, loff_t len);
+void write_notify_changed(struct address_space *mapping, loff_t pos,
+			  loff_t len);
+void write_notify_truncated(struct address_space *mapping, loff_t newsize,
+			    loff_t oldsize);
+void write_notify_free(struct write_notify *wn);
+
+/* Was a page of the file ever watched? */
+static inline bool mapping_write_notify(const struct address_space *mapping)
+{
+	return unlikely(test_bit(AS_WRITE_NOTIFY, &mapping->flags));
+}
+
+/* Are there pages in a shared mapping that may not become writable? */
+static inline bool vma_write_notify(const struct vm_area_struct *vma)
+{
+	return (vma->vm_flags & VM_SHARED) && vma->vm_file &&
+	       mapping_write_notify(vma->vm_file->f_mapping);
+}
+
+/**
+ * vma_write_notify_armed - must some of these pages not become writable?
+ * @vma: the mapping
+ * @addr: of the first page
+ * @nr: pages
+ *
+ * Context: under the page table lock under which the answer is used.
+ */
+static inline bool vma_write_notify_armed(struct vm_area_struct *vma,
+					  unsigned long addr, unsigned int nr)
+{
+	return vma_write_notify(vma) && write_notify_armed(vma, addr, nr);
+}
+
+#else /* CONFIG_PTSHARE */
+
+/* Macros: what the callers become must not depend on what is inlined when. */
+#define mapping_write_notify(mapping)			(false && (mapping))
+#define vma_write_notify(vma)				(false && (vma))
+#define vma_write_notify_armed(vma, addr, nr)		(false && (vma))
+#define write_notify_fault(vmf)				((vm_fault_t)0)
+#define write_notify_wp(vmf)				((vm_fault_t)0)
+#define write_notify_begin(mapping, pos, len)		(0)
+#define write_notify_sleep(mapping, pos, len)		(0)
+#define write_notify_change(mapping, pos, len)		(0)
+#define write_notify_changed(mapping, pos, len)		do { } while (0)
+#define write_notify_truncated(mapping, new, old)	do { } while (0)
+
+#endif /* CONFIG_PTSHARE */
+
+#endif /* _LINUX_WRITE_NOTIFY_H */

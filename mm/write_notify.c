@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Write notification: the state of a file, and the question asked of it before
+ * a page becomes writable or is written by the kernel.
+ *
+ * Owns struct write_notify and its chunks. Rules and lock order stand in
+ * write_notify.h.
+ */
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/sched.h>
+#include <linux/shmem_fs.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+#include "write_notify.h"
+
+static struct write_notify *wn_alloc(struct address_space *mapping)
+{
+	struct write_notify *wn = kzalloc(sizeof(*wn), GFP_KERNEL_ACCOUNT);
+	unsigned int i;
+
+	if (!wn)
+		return NULL;
+	wn->mapping = mapping;
+	spin_lock_init(&wn->lock);
+	wn->ranges = RB_ROOT_CACHED;
+	xa_init_flags(&wn->chunks, XA_FLAGS_ACCOUNT);
+	for (i = 0; i < WN_BUCKETS; i++)
+		INIT_LIST_HEAD(&wn->waiters[i]);
+	return wn;
+}
+
+/**
+ * wn_get - the state of a file
+ * @mapping: of a shmem file, of which the caller holds a reference
+ * @create: make it if it is not there
+ *
+ * It lives as long as the inode does.
+ *
+ * Return: the state; NULL if there is none or no memory for one.
+ */
+struct write_notify *wn_get(struct address_space *mapping, bool create)
+{
+	struct write_notify **slot = &SHMEM_I(mapping->host)->write_notify;
+	struct write_notify *wn, *old;
+
+	wn = smp_load_acquire(slot); /* with the cmpxchg below */
+	if (wn || !create)
+		return wn;
+	wn = wn_alloc(mapping);
+	if (!wn)
+		return NULL;
+	old = cmpxchg(slot, NULL, wn);
+	if (old)
+		kfree(wn);
+	return old ?: wn;
+}
+
+/**
+ * write_notify_free - the inode goes
+ * @wn: its state or NULL
+ *
+ * Ranges that are left have outlived their notify fd. A range that has one
+ * holds the inode.
+ */
+void write_notify_free(struct write_notify *wn)
+{
+	struct interval_tree_node *it;
+	struct wn_chunk *chunk;
+	unsigned long index;
+
+	if (!wn)
+		return;
+	while ((it = interval_tree_iter_first(&wn->ranges, 0, ULONG_MAX))) {
+		interval_tree_remove(it, &wn->ranges);
+		kfree(container_of(it, struct wn_range, it));
+	}
+	xa_for_each(&wn->chunks, index, chunk)
+		kfree(chunk);
+	xa_destroy(&wn->chunks);
+	kfree(wn);
+}
+
+/* --- chunks ------------------------------------------------------------- */
+
+struct wn_chunk *wn_chunk_at(struct write_notify *wn, pgoff_t index)
+{
+	return xa_load(&wn->chunks, index / WN_CHUNK_PAGES);
+}
+
+static int alloc_chunk(struct write_notify *wn, unsigned long nr)
+{
+	struct wn_chunk *chunk;
+	int err;
+
+	if (xa_load(&wn->chunks, nr))
+		return 0;
+	chunk = kzalloc(sizeof(*chunk), GFP_KERNEL_ACCOUNT);
+	if (!chunk)
+		return -ENOMEM;
+	err = xa_insert(&wn->chunks, nr, chunk, GFP_KERNEL_ACCOUNT);
+	if (err)
+		kfree(chunk);
+	/* Another notify fd was faster. */
+	return err == -EBUSY ? 0 : err;
+}
+
+/* Memory for the bits of a range: a fault never allocates. */
+int wn_alloc_chunks(struct write_notify *wn, pgoff_t first, pgoff_t last)
+{
+	unsigned long nr;
+	int err;
+
+	for (nr = first / WN_CHUNK_PAGES; nr <= last / WN_CHUNK_PAGES; nr++) {
+		err = alloc_chunk(wn, nr);
+		if (err)
+			return err;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Takes back those of a range that no range needs any more. */
+void wn_free_chunks(struct write_notify *wn, pgoff_t first, pgoff_t last)
+{
+	struct wn_chunk *chunk;
+	unsigned long nr;
+
+	lockdep_assert_held(&wn_claim_mutex);
+	for (nr = first / WN_CHUNK_PAGES; nr <= last / WN_CHUNK_PAGES; nr++) {
+		chunk = NULL;
+		spin_lock(&wn->lock);
+		if (!wn_first_range(wn, nr * WN_CHUNK_PAGES,
+				    (nr + 1) * WN_CHUNK_PAGES - 1))
+			chunk = xa_erase(&wn->chunks, nr);
+		spin_unlock(&wn->lock);
+		if (chunk)
+			kfree_rcu(chunk, rcu);
+		cond_resched();
+	}
+}
+
+/* --- the question -------------------------------------------------------- */
+
+static enum wn_verdict judge_kernel(const struct wn_range *range)
+{
+	switch (range->params.on_kernel) {
+	case PTSHARE_KERNEL_FAIL:
+		return WN_FAIL;
+	case PTSHARE_KERNEL_BLOCK:
+		return range->queue ? WN_WAIT : WN_FAIL;
+	default:
+		return WN_GO;
+	}
+}
+
+static enum wn_verdict judge_user(const struct wn_range *range)
+{
+	if (!range->queue)
+		return WN_FAIL;
+	switch (range->params.mode) {
+	case PTSHARE_SIGNAL:
+		return WN_FAIL;
+	case PTSHARE_BLOCK:
+		return WN_WAIT;
+	default:
+		return WN_GO;
+	}
+}
+
+static enum wn_verdict judge(const struct wn_range *range,
+			     const struct wn_access *access)
+{
+	/* Whoever exits clears a tid or a robust futex: it can't come back. */
+	if (access->done || (current->flags & (PF_EXITING | PF_DUMPCORE)))
+		return WN_GO;
+	if (access->flags & PTSHARE_EVENT_F_KERNEL)
+		return judge_kernel(range);
+	return judge_user(range);
+}
+
+/**
+ * wn_grant - let pages be written
+ * @wn: the file
+ * @range: that has them all
+ * @index: first page
+ * @nr: pages, all in one chunk, all armed
+ * @access: for the event; NULL for none
+ *
+ * Context: under wn->lock.
+ * Return: writers that waited.
+ */
+unsigned long wn_grant(struct write_notify *wn, struct wn_range *range,
+		       pgoff_t index, unsigned long nr,
+		       const struct wn_access *access)
+{
+	struct wn_chunk *chunk = wn_chunk_at(wn, index);
+	unsigned int first = index % WN_CHUNK_PAGES, bit;
+
+	lockdep_assert_held(&wn->lock);
+	bitmap_set(chunk->written, first, nr);
+	bitmap_clear(chunk->told, first, nr);
+	for (bit = first; bit < first + nr; bit++)
+		clear_bit(bit, chunk->armed);
+	if (access)
+		wn_queue_add(range, PTSHARE_EVENT_WRITE, access->flags, index,
+			     nr, access->addr);
+	return wn_wake(wn, index, index + nr - 1, WN_GO);
+}
+
+/* A refusal is told once. */
+static void refuse(struct wn_range *range, struct wn_chunk *chunk,
+		   pgoff_t index, const struct wn_access *access)
+{
+	if (__test_and_set_bit(index % WN_CHUNK_PAGES, chunk->told))
+		return;
+	wn_queue_add(range, PTSHARE_EVENT_WRITE, access->flags, index, 1,
+		     access->addr);
+}
+
+/* Pages from @index on that are armed, and of @range, and in its chunk. */
+static unsigned long armed_run(const struct wn_range *range,
+			       const struct wn_chunk *chunk, pgoff_t index,
+			       pgoff_t last)
+{
+	unsigned int first = index % WN_CHUNK_PAGES, end;
+
+	last = min3(last, range->it.last, index | (WN_CHUNK_PAGES - 1));
+	end = find_next_zero_bit(chunk->armed, WN_CHUNK_PAGES, first);
+	return min_t(unsigned long, end - first, last - index + 1);
+}
+
+/*
+ * As wn_ask(), of one chunk: @index goes to the first page not asked about.
+ */
+enum wn_verdict wn_ask_locked(struct write_notify *wn, pgoff_t *index,
+			      pgoff_t last, const struct wn_access *access)
+{
+	struct wn_chunk *chunk = wn_chunk_at(wn, *index);
+	pgoff_t base = *index & ~(WN_CHUNK_PAGES - 1);
+	pgoff_t end = min(last, base + WN_CHUNK_PAGES - 1);
+	enum wn_verdict verdict;
+	struct wn_range *range;
+	unsigned long nr, bit;
+
+	lockdep_assert_held(&wn->lock);
+	for (; chunk; *index += nr) {
+		bit = find_next_bit(chunk->armed, end - base + 1,
+				    *index - base);
+		if (base + bit > end)
+			break;
+		*index = base + bit;
+		range = wn_first_range(wn, *index, *index);
+		verdict = judge(range, access);
+		if (verdict == WN_FAIL)
+			refuse(range, chunk, *index, access);
+		if (verdict != WN_GO)
+			return verdict;
+		nr = armed_run(range, chunk, *index, end);
+		wn_grant(wn, range, *index, nr, access);
+	}
+	*index = end + 1;
+	return WN_GO;
+}
+
+/**
+ * wn_ask - may pages be written?
+ * @wn: the file
+ * @index: first page; result: the first one that may not, or beyond @last
+ * @last: last page
+ * @access: who writes, and how
+ *
+ * What may be written is recorded, up to there.
+ *
+ * Context: sleeps only if there is more than one chunk.
+ */
+enum wn_verdict wn_ask(struct write_notify *wn, pgoff_t *index, pgoff_t last,
+		       const struct wn_access *access)
+{
+	enum wn_verdict verdict;
+
+	do {
+		spin_lock(&wn->lock);
+		verdict = wn_ask_locked(wn, index, last, access);
+		spin_unlock(&wn->lock);
+		if (verdict != WN_GO || *index > last)
+			break;
+		cond_resched();
+	} while (1);
+	return verdict;
+}
+
+/**
+ * write_notify_armed - must some of these pages not become writable?
+ * @vma: a shared mapping of a file that is or was watched
+ * @addr: of the first page
+ * @nr_pages: pages
+ *
+ * Context: under the page table lock under which the answer is used (W2).
+ */
+bool write_notify_armed(struct vm_area_struct *vma, unsigned long addr,
+			unsigned int nr_pages)
+{
+	struct write_notify *wn = wn_get(vma->vm_file->f_mapping, false);
+	pgoff_t index = linear_page_index(vma, addr);
+	pgoff_t last = index + nr_pages - 1;
+	struct wn_chunk *chunk;
+	unsigned long bit, nr;
+	bool armed = false;
+
+	if (!wn)
+		return false;
+	/*
+	 * The table under whose lock this is may be new: who arms has set the
+	 * bit before it looked whether there is one. Pairs with wn_protect().
+	 */
+	smp_mb();
+	rcu_read_lock();
+	for (; index <= last && !armed; index += nr) {
+		chunk = wn_chunk_at(wn, index);
+		bit = index % WN_CHUNK_PAGES;
+		nr = min(last - index + 1, WN_CHUNK_PAGES - bit);
+		armed = chunk && find_next_bit(chunk->armed, bit + nr, bit) <
+				 bit + nr;
+	}
+	rcu_read_unlock();
+	return armed;
+}
+
+/* --- writes to the file -------------------------------------------------- */
+
+static const struct wn_access by_syscall = {
+	.flags = PTSHARE_EVENT_F_KERNEL | PTSHARE_EVENT_F_SYSCALL,
+};
+
+/**
+ * write_notify_begin - the kernel is about to copy into a folio
+ * @mapping: of a file that is or was watched
+ * @pos: in the file, in bytes
+ * @len: bytes, all of one folio
+ *
+ * Context: the folio is locked (W3).
+ * Return: 0, -EPERM, or -EWRITENOTIFY if somebody has to be asked by
+ * write_notify_sleep() first, without locks.
+ */
+int write_notify_begin(struct address_space *mapping, loff_t pos, loff_t len)
+{
+	struct write_notify *wn = wn_get(mapping, false);
+	pgoff_t index = pos >> PAGE_SHIFT;
+
+	if (!wn)
+		return 0;
+	switch (wn_ask(wn, &index, (pos + len - 1) >> PAGE_SHIFT,
+		       &by_syscall)) {
+	case WN_FAIL:
+		return -EPERM;
+	case WN_WAIT:
+		return -EWRITENOTIFY;
+	default:
+		return 0;
+	}
+}
+
+/**
+ * write_notify_sleep - wait until bytes of a file may be written
+ * @mapping: of a file that is or was watched
+ * @pos: in the file, in bytes
+ * @len: bytes
+ *
+ * Context: sleeps until the monitor decides, so nobody's locks may be held.
+ * Return: 0, -EPERM, -ERESTARTSYS.
+ */
+int write_notify_sleep(struct address_space *mapping, loff_t pos, loff_t len)
+{
+	struct write_notify *wn = wn_get(mapping, false);
+	pgoff_t index = pos >> PAGE_SHIFT;
+	pgoff_t last = (pos + len - 1) >> PAGE_SHIFT;
+	enum wn_verdict verdict;
+
+	if (!wn || len <= 0)
+		return 0;
+	for (;;) {
+		verdict = wn_ask(wn, &index, last, &by_syscall);
+		if (verdict == WN_WAIT)
+			verdict = wn_wait(wn, index, &by_syscall,
+					  TASK_INTERRUPTIBLE);
+		if (verdict == WN_FAIL)
+			return -EPERM;
+		if (verdict == WN_WAIT)
+			return -ERESTARTSYS;
+		if (index > last)
+			return 0;
+	}
+}
+
+/**
+ * write_notify_change - the kernel is about to zero or drop bytes of a file
+ * @mapping: of a file that is or was watched
+ * @pos: in the file, in bytes
+ * @len: bytes
+ *
+ * For what takes no folio lock that ARM could wait for: it is followed by
+ * write_notify_changed().
+ *
+ * Context: as write_notify_sleep(); where the inode is locked it stays so.
+ * Return: 0, -EPERM, -ERESTARTSYS.
+ */
+int write_notify_change(struct address_space *mapping, loff_t pos, loff_t len)
+{
+	return write_notify_sleep(mapping, pos, len);
+}
+
+/**
+ * write_notify_changed - bytes of a file were zeroed or dropped
+ * @mapping: of the file
+ * @pos: in the file, in bytes
+ * @len: bytes
+ *
+ * Records it for what was armed in the meantime.
+ */
+void write_notify_changed(struct address_space *mapping, loff_t pos, loff_t len)
+{
+	struct wn_access access = by_syscall;
+	struct write_notify *wn;
+	pgoff_t index = pos >> PAGE_SHIFT;
+
+	if (!mapping_write_notify(mapping) || len <= 0)
+		return;
+	wn = wn_get(mapping, false);
+	access.done = true;
+	if (wn)
+		wn_ask(wn, &index, (pos + len - 1) >> PAGE_SHIFT, &access);
+}
+
+/**
+ * write_notify_truncated - a file has become shorter
+ * @mapping: of the file
+ * @newsize: in bytes
+ * @oldsize: in bytes
+ *
+ * Pages that are gone stay with whoever watches them, but are not armed.
+ */
+void write_notify_truncated(struct address_space *mapping, loff_t newsize,
+			    loff_t oldsize)
+{
+	pgoff_t first = DIV_ROUND_UP(newsize, PAGE_SIZE), from, to;
+	pgoff_t last = (oldsize - 1) >> PAGE_SHIFT;
+	struct write_notify *wn;
+	struct wn_range *range;
+
+	if (!mapping_write_notify(mapping) || newsize >= oldsize)
+		return;
+	write_notify_changed(mapping, newsize, oldsize - newsize);
+	wn = wn_get(mapping, false);
+	if (!wn)
+		return;
+	while (first <= last) {
+		spin_lock(&wn->lock);
+		range = wn_first_range(wn, first, last);
+		if (range) {
+			from = max(first, range->it.start);
+			to = min(last, range->it.last);
+			wn_queue_add(range, PTSHARE_EVENT_DISARMED, 0, from,
+				     to - from + 1, 0);
+		}
+		spin_unlock(&wn->lock);
+		if (!range)
+			break;
+		first = to + 1;
+	}
+}

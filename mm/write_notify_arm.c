@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Write notification: taking write permission away.
+ *
+ * Owns the walk over all page tables that map a file. It takes the write bit
+ * and nothing else: an entry stays dirty, since no one makes it writable again
+ * without asking (W1). What it changes, who else can reach that, and when the
+ * TLB entries are gone:
+ *
+ * - PTEs and huge PMDs of shared mappings, under their page table lock, in the
+ *   order of the interval tree and with i_mmap_rwsem held for read, so that
+ *   neither munmap nor exit frees a table, and mremap, which moves entries from
+ *   a mapping that comes first in the tree to one that comes later, is met at
+ *   one of them;
+ * - migration entries that would come back writable, under the same lock;
+ * - between mmu_notifier start and end: mirrors and secondary MMUs drop what
+ *   they have; linked windows are flushed with the container's mm.
+ *
+ * One flush per mapping and stretch, before i_mmap_rwsem is dropped.
+ */
+#include <linux/fs.h>
+#include <linux/hugetlb.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/pagevec.h>
+#include <linux/rmap.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/swapops.h>
+#include <asm/tlb.h>
+
+#include "internal.h"
+#include "write_notify.h"
+
+/* Pages between two rests of the walk: munmap and exit wait for it. */
+#define STRETCH		(8 * WN_CHUNK_PAGES)
+
+/* --- vm_page_prot of all mappings ----------------------------------------- */
+
+#define MM_BATCH	16
+
+static bool vma_has_write_bit(const struct vm_area_struct *vma)
+{
+	return (vma->vm_flags & VM_SHARED) &&
+	       pte_write(pfn_pte(0, vma->vm_page_prot));
+}
+
+/*
+ * Processes of which a mapping has the write bit still. Those that have no user
+ * left will not fault any more.
+ */
+static unsigned int find_mms(struct address_space *mapping,
+			     struct mm_struct **mms)
+{
+	struct vm_area_struct *vma;
+	unsigned int nr = 0;
+
+	i_mmap_lock_read(mapping);
+	vma_interval_tree_foreach(vma, &mapping->i_mmap, 0, ULONG_MAX) {
+		if (!vma_has_write_bit(vma))
+			continue;
+		if (nr && mms[nr - 1] == vma->vm_mm)
+			continue;
+		if (!mmget_not_zero(vma->vm_mm))
+			continue;
+		mms[nr++] = vma->vm_mm;
+		if (nr == MM_BATCH)
+			break;
+	}
+	i_mmap_unlock_read(mapping);
+	return nr;
+}
+
+/* Takes the write bit out of vm_page_prot; faults in flight end first. */
+static int fix_mm(struct mm_struct *mm, struct address_space *mapping)
+{
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(vmi, mm, 0);
+
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	for_each_vma(vmi, vma) {
+		if (!vma->vm_file || vma->vm_file->f_mapping != mapping ||
+		    !vma_has_write_bit(vma))
+			continue;
+		vma_start_write(vma);
+		vma_set_page_prot(vma);
+	}
+	mmap_write_unlock(mm);
+	return 0;
+}
+
+/**
+ * wn_enable - make every mapping of a file ask before it maps writable
+ * @wn: the file
+ *
+ * Once in the life of an inode. A fork or mmap that has copied the old
+ * vm_page_prot holds the mmap_lock of a process that has it until its own
+ * mapping is in i_mmap; so when a search finds none, there is none.
+ *
+ * Context: takes mmap_locks of other processes for write.
+ * Return: 0 or -EINTR.
+ */
+int wn_enable(struct write_notify *wn)
+{
+	struct mm_struct *mms[MM_BATCH];
+	unsigned int nr, i;
+	int err = 0;
+
+	if (smp_load_acquire(&wn->enabled)) /* with the release below */
+		return 0;
+	set_bit(AS_WRITE_NOTIFY, &wn->mapping->flags);
+	/* Who maps the file from now on sees the flag or is found. */
+	smp_mb__after_atomic();
+	do {
+		nr = find_mms(wn->mapping, mms);
+		for (i = 0; i < nr; i++) {
+			if (!err)
+				err = fix_mm(mms[i], wn->mapping);
+			mmput(mms[i]);
+		}
+	} while (nr && !err);
+	if (!err)
+		smp_store_release(&wn->enabled, true);
+	return err;
+}
+
+/* --- entries --------------------------------------------------------------- */
+
+static void protect_pte(struct mmu_gather *tlb, struct vm_area_struct *vma,
+			unsigned long addr, pte_t *ptep)
+{
+	pte_t pte = ptep_get(ptep);
+	swp_entry_t entry;
+
+	if (pte_present(pte)) {
+		if (!pte_write(pte))
+			return;
+		pte = ptep_modify_prot_start(vma, addr, ptep);
+		ptep_modify_prot_commit(vma, addr, ptep, pte,
+					pte_wrprotect(pte));
+		tlb_flush_pte_range(tlb, addr, PAGE_SIZE);
+		return;
+	}
+	if (!is_swap_pte(pte))
+		return;
+	entry = pte_to_swp_entry(pte);
+	if (is_writable_migration_entry(entry)) {
+		pte_t new;
+
+		entry = make_readable_migration_entry(swp_offset(entry));
+		new = swp_entry_to_pte(entry);
+		if (pte_swp_soft_dirty(pte))
+			new = pte_swp_mksoft_dirty(new);
+		if (pte_swp_uffd_wp(pte))
+			new = pte_swp_mkuffd_wp(new);
+		set_pte_at(vma->vm_mm, addr, ptep, new);
+	}
+}
+
+/* false if the table has changed its kind meanwhile: look again. */
+static bool protect_ptes(struct mmu_gather *tlb, struct vm_area_struct *vma,
+			 pmd_t *pmd, unsigned long addr, unsigned long end)
+{
+	pte_t *start, *ptep;
+	spinlock_t *ptl;
+
+	start = pte_offset_map_lock(vma->vm_mm, pmd, addr, &ptl);
+	if (!start)
+		return false;
+	flush_tlb_batched_pending(vma->vm_mm);
+	arch_enter_lazy_mmu_mode();
+	for (ptep = start; addr < end; ptep++, addr += PAGE_SIZE)
+		protect_pte(tlb, vma, addr, ptep);
+	arch_leave_lazy_mmu_mode();
+	pte_unmap_unlock(start, ptl);
+	return true;
+}
+
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+static void protect_migrating_pmd(struct vm_area_struct *vma,
+				  unsigned long addr, pmd_t *pmdp, pmd_t pmd)
+{
+	swp_entry_t entry;
+	pmd_t new;
+
+	if (!is_pmd_migration_entry(pmd))
+		return;
+	entry = pmd_to_swp_entry(pmd);
+	if (!is_writable_migration_entry(entry))
+		return;
+	new = swp_entry_to_pmd(make_readable_migration_entry(swp_offset(entry)));
+	if (pmd_swp_soft_dirty(pmd))
+		new = pmd_swp_mksoft_dirty(new);
+	if (pmd_swp_uffd_wp(pmd))
+		new = pmd_swp_mkuffd_wp(new);
+	set_pmd_at(vma->vm_mm, addr & HPAGE_PMD_MASK, pmdp, new);
+}
+
+/*
+ * A huge entry goes read-only whole, also for pages that are not armed: it is
+ * split at the first write, by who writes. Returns false if it is none.
+ */
+static bool protect_huge(struct mmu_gather *tlb, struct vm_area_struct *vma,
+			 pmd_t *pmdp, unsigned long addr)
+{
+	spinlock_t *ptl = pmd_trans_huge_lock(pmdp, vma);
+	unsigned long haddr = addr & HPAGE_PMD_MASK;
+	pmd_t pmd;
+
+	if (!ptl)
+		return false;
+	pmd = *pmdp;
+	if (!pmd_present(pmd)) {
+		protect_migrating_pmd(vma, addr, pmdp, pmd);
+	} else if (pmd_write(pmd)) {
+		pmd = pmdp_invalidate_ad(vma, haddr, pmdp);
+		set_pmd_at(vma->vm_mm, haddr, pmdp, pmd_wrprotect(pmd));
+		tlb_flush_pmd_range(tlb, haddr, HPAGE_PMD_SIZE);
+	}
+	spin_unlock(ptl);
+	return true;
+}
+#else
+static bool protect_huge(struct mmu_gather *tlb, struct vm_area_struct *vma,
+			 pmd_t *pmdp, unsigned long addr)
+{
+	return false;
+}
+#endif
+
+static void protect_pmds(struct mmu_gather *tlb, struct vm_area_struct *vma,
+			 pud_t *pud, unsigned long addr, unsigned long end)
+{
+	pmd_t *pmd = pmd_offset(pud, addr);
+	unsigned long next;
+
+	for (; addr < end; pmd++, addr = next) {
+		next = pmd_addr_end(addr, end);
+		/* From a huge entry to a table or back: a few times at most. */
+		while (!pmd_none(pmdp_get_lockless(pmd)))
+			if (protect_huge(tlb, vma, pmd, addr) ||
+			    protect_ptes(tlb, vma, pmd, addr, next))
+				break;
+		cond_resched();
+	}
+}
+
+static void protect_puds(struct mmu_gather *tlb, struct vm_area_struct *vma,
+			 p4d_t *p4d, unsigned long addr, unsigned long end)
+{
+	pud_t *pud = pud_offset(p4d, addr);
+	unsigned long next;
+
+	for (; addr < end; pud++, addr = next) {
+		next = pud_addr_end(addr, end);
+		if (!pud_none_or_clear_bad(pud))
+			protect_pmds(tlb, vma, pud, addr, next);
+	}
+}
+
+static void protect_p4ds(struct mmu_gather *tlb, struct vm_area_struct *vma,
+			 pgd_t *pgd, unsigned long addr, unsigned long end)
+{
+	p4d_t *p4d = p4d_offset(pgd, addr);
+	unsigned long next;
+
+	for (; addr < end; p4d++, addr = next) {
+		next = p4d_addr_end(addr, end);
+		if (!p4d_none_or_clear_bad(p4d))
+			protect_puds(tlb, vma, p4d, addr, next);
+	}
+}
+
+static void protect_vma(struct vm_area_struct *vma, unsigned long addr,
+			unsigned long end)
+{
+	struct mmu_notifier_range range;
+	unsigned long at, next;
+	struct mmu_gather tlb;
+	pgd_t *pgd;
+
+	/* A huge entry is changed whole. */
+	mmu_notifier_range_init(&range, MMU_NOTIFY_PROTECTION_PAGE, 0,
+				vma->vm_mm,
+				max(addr & HPAGE_PMD_MASK, vma->vm_start),
+				min(ALIGN(end, HPAGE_PMD_SIZE), vma->vm_end));
+	mmu_notifier_invalidate_range_start(&range);
+	tlb_gather_mmu(&tlb, vma->vm_mm);
+	tlb_start_vma(&tlb, vma);
+	pgd = pgd_offset(vma->vm_mm, addr);
+	for (at = addr; at < end; pgd++, at = next) {
+		next = pgd_addr_end(at, end);
+		if (!pgd_none_or_clear_bad(pgd))
+			protect_p4ds(&tlb, vma, pgd, at, next);
+	}
+	tlb_end_vma(&tlb, vma);
+	tlb_finish_mmu(&tlb);
+	mmu_notifier_invalidate_range_end(&range);
+}
+
+static void protect_stretch(struct address_space *mapping, pgoff_t first,
+			    pgoff_t last)
+{
+	struct vm_area_struct *vma;
+
+	i_mmap_lock_read(mapping);
+	vma_interval_tree_foreach(vma, &mapping->i_mmap, first, last) {
+		pgoff_t from = max(first, vma->vm_pgoff);
+		pgoff_t to = min(last + 1, vma->vm_pgoff + vma_pages(vma));
+
+		if (!(vma->vm_flags & VM_SHARED))
+			continue;
+		protect_vma(vma, vma_address(vma, from, 1),
+			    vma_address(vma, from, 1) +
+			    ((to - from) << PAGE_SHIFT));
+		cond_resched();
+	}
+	i_mmap_unlock_read(mapping);
+}
+
+/**
+ * wn_protect - make pages of a file read-only in all page tables
+ * @wn: the file, enabled
+ * @first: first page
+ * @last: last page
+ *
+ * When it returns no CPU can use an older translation.
+ *
+ * Context: sleeps; takes i_mmap_rwsem for read.
+ */
+void wn_protect(struct write_notify *wn, pgoff_t first, pgoff_t last)
+{
+	pgoff_t end;
+
+	/* Armed bits are set; pairs with write_notify_armed(). */
+	smp_mb();
+	for (; first <= last; first = end + 1) {
+		end = min(last, (first | (STRETCH - 1)));
+		protect_stretch(wn->mapping, first, end);
+		cond_resched();
+		/* The very last page of all. */
+		if (end == ULONG_MAX)
+			break;
+	}
+}
+
+/*
+ * As folio_maybe_dma_pinned(), which takes a small folio that a thousand
+ * processes map for a pinned one.
+ */
+static bool folio_pinned(struct folio *folio)
+{
+	if (folio_test_large(folio))
+		return folio_maybe_dma_pinned(folio);
+	return folio_ref_count(folio) - folio_mapcount(folio) >=
+	       GUP_PIN_COUNTING_BIAS;
+}
+
+/* Pages of a folio from @first to @last: is the folio held for long? */
+static unsigned long settle_folio(struct folio *folio, pgoff_t first,
+				  pgoff_t last, unsigned long *pinned)
+{
+	unsigned long nr = 0;
+	pgoff_t from, to;
+
+	/* Who copies into it has asked before the bits were set, or is done. */
+	folio_lock(folio);
+	if (folio->mapping && folio_pinned(folio)) {
+		from = max(first, folio->index);
+		to = min(last, folio_next_index(folio) - 1);
+		nr = to - from + 1;
+		if (pinned)
+			bitmap_set(pinned, from - first, nr);
+	}
+	folio_unlock(folio);
+	return nr;
+}
+
+/**
+ * wn_settle - wait for copies that go on, and look for pins
+ * @wn: the file
+ * @first: first page
+ * @last: last page
+ * @pinned: bitmap to add pinned pages to, from @first on; or NULL
+ *
+ * Context: after wn_protect(): whoever pins a page has had a writable entry
+ * before, or asks. Locks folios.
+ * Return: pages that are pinned.
+ */
+unsigned long wn_settle(struct write_notify *wn, pgoff_t first, pgoff_t last,
+			unsigned long *pinned)
+{
+	struct folio_batch batch;
+	pgoff_t index = first;
+	unsigned long nr = 0;
+	unsigned int i;
+
+	folio_batch_init(&batch);
+	while (filemap_get_folios(wn->mapping, &index, last, &batch)) {
+		for (i = 0; i < folio_batch_count(&batch); i++)
+			nr += settle_folio(batch.folios[i], first, last,
+					   pinned);
+		folio_batch_release(&batch);
+		cond_resched();
+	}
+	return nr;
+}
