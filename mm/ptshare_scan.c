@@ -169,6 +169,25 @@ static void part_put_back(struct scan *scan, const struct scan_part *part,
 	spin_unlock(&part->wn->lock);
 }
 
+/* Pages of @bits that were not armed before are not armed now. */
+static void part_unarm(struct scan *scan, const struct scan_part *part,
+		       const unsigned long *bits)
+{
+	pgoff_t base = part->first - part->first % WN_CHUNK_PAGES;
+	struct wn_chunk *chunk;
+	unsigned long bit;
+
+	spin_lock(&part->wn->lock);
+	chunk = wn_chunk_at(part->wn, part->first);
+	for_each_set_bit(bit, bits, WN_CHUNK_PAGES) {
+		if (!chunk || test_bit(bit, scan->armed))
+			continue;
+		clear_bit(bit, chunk->armed);
+		wn_wake(part->wn, base + bit, base + bit, WN_GO);
+	}
+	spin_unlock(&part->wn->lock);
+}
+
 /* Arming is done when no CPU can write unseen; a pin can. */
 static void part_rearm(struct scan *scan, const struct scan_part *part)
 {
@@ -230,6 +249,8 @@ static void part_tell(struct scan *scan, const struct scan_part *part)
 	scan->pos = offset;
 	bitmap_clear(scan->found, 0, bit);
 	part_put_back(scan, part, scan->written);
+	if (scan->arg->flags & PTSHARE_SCAN_REARM)
+		part_unarm(scan, part, scan->found);
 }
 
 /* One chunk. */
@@ -322,7 +343,8 @@ static int scan_batch(struct scan *scan)
 	return err;
 }
 
-static void segment_put_back(struct scan *scan, const struct wn_segment *seg)
+static void segment_put_back(struct scan *scan, const struct wn_segment *seg,
+			     u64 categories)
 {
 	struct scan_part part = { .wn = seg->wn };
 	pgoff_t index = seg->first;
@@ -334,11 +356,16 @@ static void segment_put_back(struct scan *scan, const struct wn_segment *seg)
 		spin_lock(&seg->wn->lock);
 		part_own(scan, &part);
 		spin_unlock(&seg->wn->lock);
-		part_put_back(scan, &part, scan->found);
+		if (categories & PTSHARE_PAGE_WRITTEN)
+			part_put_back(scan, &part, scan->found);
+		bitmap_zero(scan->armed, WN_CHUNK_PAGES);
+		if (!(categories & PTSHARE_PAGE_ARMED) &&
+		    (scan->arg->flags & PTSHARE_SCAN_REARM))
+			part_unarm(scan, &part, scan->found);
 	}
 }
 
-/* The caller could not be told: makes written again what was. */
+/* The caller could not be told: makes written what was, and no more armed. */
 static void scan_put_back(struct scan *scan)
 {
 	const struct ptshare_scan_region *region;
@@ -348,14 +375,13 @@ static void scan_put_back(struct scan *scan)
 
 	mutex_lock(&pt->notify_mutex);
 	for (region = scan->out; region < scan->out + scan->nr; region++) {
-		if (!(region->categories & PTSHARE_PAGE_WRITTEN))
-			continue;
 		if (ptshare_segments_get(pt, &segs, region->start,
 					 region->end - region->start, false))
 			continue;
 		for (i = 0; i < segs.nr; i++)
 			if (segs.seg[i].wn)
-				segment_put_back(scan, &segs.seg[i]);
+				segment_put_back(scan, &segs.seg[i],
+						 region->categories);
 		ptshare_segments_put(&segs);
 	}
 	mutex_unlock(&pt->notify_mutex);

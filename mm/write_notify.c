@@ -174,12 +174,16 @@ static enum wn_verdict judge_user(const struct wn_range *range)
 static enum wn_verdict judge(const struct wn_range *range,
 			     const struct wn_access *access)
 {
+	enum wn_verdict verdict;
+
 	/* Whoever exits clears a tid or a robust futex: it can't come back. */
 	if (access->done || (current->flags & (PF_EXITING | PF_DUMPCORE)))
 		return WN_GO;
 	if (access->flags & PTSHARE_EVENT_F_KERNEL)
-		return judge_kernel(range);
-	return judge_user(range);
+		verdict = judge_kernel(range);
+	else
+		verdict = judge_user(range);
+	return verdict == WN_WAIT && access->nosleep ? WN_FAIL : verdict;
 }
 
 /**
@@ -362,6 +366,26 @@ int write_notify_begin(struct address_space *mapping, loff_t pos, loff_t len)
 	default:
 		return 0;
 	}
+}
+
+/**
+ * write_notify_fill - a folio with content of its own was added to a file
+ * @mapping: of a file that is or was watched
+ * @index: of the folio, a small one
+ *
+ * Context: the folio is locked (W3), and so is an mmap_lock: who would have to
+ * wait is refused.
+ * Return: 0 or -EFAULT.
+ */
+int write_notify_fill(struct address_space *mapping, pgoff_t index)
+{
+	struct write_notify *wn = wn_get(mapping, false);
+	struct wn_access access = by_syscall;
+
+	access.nosleep = true;
+	if (!wn || wn_ask(wn, &index, index, &access) == WN_GO)
+		return 0;
+	return -EFAULT;
 }
 
 /**

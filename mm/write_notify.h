@@ -129,6 +129,7 @@ struct wn_access {
 	unsigned long addr;
 	u16 flags;
 	bool done;	/* it has happened: nothing to refuse */
+	bool nosleep;	/* who would have to wait is refused */
 };
 
 /* Pages of one file that are neighbours in a container too. */

@@ -217,13 +217,12 @@ vm_fault_t wn_fault_ask(struct write_notify *wn, pgoff_t index,
 {
 	struct wn_access access = fault_access(addr, flags);
 
+	access.nosleep = !(flags & FAULT_FLAG_ALLOW_RETRY);
 	switch (wn_ask(wn, &index, index, &access)) {
 	case WN_GO:
 		return 0;
 	case WN_WAIT:
-		if (flags & FAULT_FLAG_ALLOW_RETRY)
-			return VM_FAULT_RETRY;
-		fallthrough;
+		return VM_FAULT_RETRY;
 	default:
 		return VM_FAULT_SIGBUS;
 	}

@@ -23,6 +23,7 @@ bool write_notify_armed(struct vm_area_struct *vma, unsigned long addr,
 vm_fault_t write_notify_fault(struct vm_fault *vmf);
 vm_fault_t write_notify_wp(struct vm_fault *vmf);
 int write_notify_begin(struct address_space *mapping, loff_t pos, loff_t len);
+int write_notify_fill(struct address_space *mapping, pgoff_t index);
 int write_notify_sleep(struct address_space *mapping, loff_t pos, loff_t len);
 int write_notify_change(struct address_space *mapping, loff_t pos, loff_t len);
 void write_notify_changed(struct address_space *mapping, loff_t pos,
@@ -67,6 +68,7 @@ static inline bool vma_write_notify_armed(struct vm_area_struct *vma,
 #define write_notify_fault(vmf)				((vm_fault_t)0)
 #define write_notify_wp(vmf)				((vm_fault_t)0)
 #define write_notify_begin(mapping, pos, len)		(0)
+#define write_notify_fill(mapping, index)		(0)
 #define write_notify_sleep(mapping, pos, len)		(0)
 #define write_notify_change(mapping, pos, len)		(0)
 #define write_notify_changed(mapping, pos, len)		do { } while (0)
