@@ -144,10 +144,11 @@ static int segments_fill(struct ptshare *pt, struct ptshare_segments *segs,
 {
 	unsigned long start = PTSHARE_BASE + offset, end = start + length;
 	struct vm_area_struct *vma;
+	struct vma_iterator vmi;
 	struct wn_segment seg;
-	VMA_ITERATOR(vmi, pt->cmm, start);
 
 	mmap_assert_locked(pt->cmm);
+	vma_iter_init(&vmi, pt->cmm, start);
 	for_each_vma_range(vmi, vma, end) {
 		seg = vma_segment(vma, start, end);
 		if (segment_extend(segs, &seg))
@@ -527,7 +528,7 @@ static int resolve_locked(struct ptshare_watch *watch,
 			return -ENOENT;
 	if (!armed && resolve->action != PTSHARE_DISARM)
 		return -ENOENT;
-	/* One for each segment whose range goes on on both sides. */
+	/* One for each segment whose range has pages on both sides of it. */
 	err = wn_alloc_spares(&spares, segs->nr);
 	for (i = 0; i < segs->nr && !err; i++)
 		resolve->woken += resolve_apply(&segs->seg[i], resolve->action,

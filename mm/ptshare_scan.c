@@ -25,8 +25,6 @@
 
 #define SCAN_BATCH	1024U
 
-typedef DECLARE_BITMAP(scan_bits, WN_CHUNK_PAGES);
-
 /**
  * struct scan - a scan under way
  * @watch: of the notify fd
@@ -50,11 +48,11 @@ struct scan {
 	u64 pos;
 	bool cut;
 	unsigned int nr, room;
-	scan_bits found;
-	scan_bits written;
-	scan_bits armed;
-	scan_bits pending;
-	scan_bits pinned;
+	DECLARE_BITMAP(found, WN_CHUNK_PAGES);
+	DECLARE_BITMAP(written, WN_CHUNK_PAGES);
+	DECLARE_BITMAP(armed, WN_CHUNK_PAGES);
+	DECLARE_BITMAP(pending, WN_CHUNK_PAGES);
+	DECLARE_BITMAP(pinned, WN_CHUNK_PAGES);
 	struct ptshare_scan_region out[SCAN_BATCH];
 };
 
@@ -107,7 +105,7 @@ static void part_filter(struct scan *scan)
 	u64 want = scan->arg->categories ?: PTSHARE_PAGE_WRITTEN;
 	u64 left = scan->arg->max_pages ?
 		scan->arg->max_pages - scan->pages : WN_CHUNK_PAGES;
-	scan_bits any = {};
+	DECLARE_BITMAP(any, WN_CHUNK_PAGES) = {};
 	unsigned long bit;
 
 	if (want & PTSHARE_PAGE_WRITTEN)
@@ -158,7 +156,7 @@ static void part_put_back(struct scan *scan, const struct scan_part *part,
 			  const unsigned long *bits)
 {
 	struct wn_chunk *chunk;
-	scan_bits again;
+	DECLARE_BITMAP(again, WN_CHUNK_PAGES);
 
 	bitmap_and(again, bits, scan->found, WN_CHUNK_PAGES);
 	spin_lock(&part->wn->lock);
@@ -194,7 +192,7 @@ static void part_rearm(struct scan *scan, const struct scan_part *part)
 	unsigned long first = find_first_bit(scan->found, WN_CHUNK_PAGES);
 	unsigned long last = find_last_bit(scan->found, WN_CHUNK_PAGES);
 	pgoff_t base = part->first - part->first % WN_CHUNK_PAGES;
-	scan_bits pinned = {};
+	DECLARE_BITMAP(pinned, WN_CHUNK_PAGES) = {};
 
 	wn_protect(part->wn, base + first, base + last);
 	if (wn_settle(part->wn, base + first, base + last, pinned)) {
@@ -257,7 +255,7 @@ static void part_tell(struct scan *scan, const struct scan_part *part)
 static void scan_part(struct scan *scan, const struct scan_part *part)
 {
 	pgoff_t base = part->first - part->first % WN_CHUNK_PAGES;
-	scan_bits pinned = {};
+	DECLARE_BITMAP(pinned, WN_CHUNK_PAGES) = {};
 
 	bitmap_zero(scan->pinned, WN_CHUNK_PAGES);
 	if (scan->arg->categories & PTSHARE_PAGE_PINNED) {

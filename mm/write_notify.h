@@ -113,6 +113,7 @@ struct wn_range {
  * @enabled: no mapping has the write bit in its vm_page_prot any more
  * @ranges: struct wn_range by page offset
  * @chunks: struct wn_chunk by page offset / WN_CHUNK_PAGES; read under RCU
+ * @nr_waiters: in all of @waiters
  * @waiters: struct wn_waiter, by hash of the page offset
  */
 struct write_notify {
@@ -121,6 +122,7 @@ struct write_notify {
 	bool enabled;
 	struct rb_root_cached ranges;
 	struct xarray chunks;
+	unsigned long nr_waiters;
 	struct list_head waiters[WN_BUCKETS];
 };
 

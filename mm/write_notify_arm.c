@@ -75,10 +75,11 @@ static unsigned int find_mms(struct address_space *mapping,
 static int fix_mm(struct mm_struct *mm, struct address_space *mapping)
 {
 	struct vm_area_struct *vma;
-	VMA_ITERATOR(vmi, mm, 0);
+	struct vma_iterator vmi;
 
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
+	vma_iter_init(&vmi, mm, 0);
 	for_each_vma(vmi, vma) {
 		if (!vma->vm_file || vma->vm_file->f_mapping != mapping ||
 		    !vma_has_write_bit(vma))
@@ -107,10 +108,11 @@ int wn_enable(struct write_notify *wn)
 	unsigned int nr, i;
 	int err = 0;
 
-	if (smp_load_acquire(&wn->enabled)) /* with the release below */
+	/* Pairs with the release below. */
+	if (smp_load_acquire(&wn->enabled))
 		return 0;
 	set_bit(AS_WRITE_NOTIFY, &wn->mapping->flags);
-	/* Who maps the file from now on sees the flag or is found. */
+	/* Whoever maps the file from now on sees the flag or is found. */
 	smp_mb__after_atomic();
 	do {
 		nr = find_mms(wn->mapping, mms);
@@ -121,6 +123,7 @@ int wn_enable(struct write_notify *wn)
 		}
 	} while (nr && !err);
 	if (!err)
+		/* No mapping has the bit; pairs with the acquire above. */
 		smp_store_release(&wn->enabled, true);
 	return err;
 }
@@ -162,8 +165,8 @@ static void protect_pte(struct mmu_gather *tlb, struct vm_area_struct *vma,
 static bool protect_ptes(struct mmu_gather *tlb, struct vm_area_struct *vma,
 			 pmd_t *pmd, unsigned long addr, unsigned long end)
 {
+	spinlock_t *ptl;	/* of the PTE table */
 	pte_t *start, *ptep;
-	spinlock_t *ptl;
 
 	start = pte_offset_map_lock(vma->vm_mm, pmd, addr, &ptl);
 	if (!start)

@@ -184,7 +184,7 @@ static unsigned long disarm(struct wn_range *range, pgoff_t first,
  * @first: first page
  * @last: last page
  * @tell: PTSHARE_EVENT_DISARMED to its queue
- * @spares: at least one if @range goes on on both sides
+ * @spares: at least one if @range has pages on both sides
  *
  * Writers go on, and nothing is recorded. The range may be gone afterwards.
  *

@@ -49,13 +49,22 @@ bool wn_has_waiter(struct write_notify *wn, pgoff_t index)
 	struct wn_waiter *waiter;
 
 	lockdep_assert_held(&wn->lock);
+	if (!wn->nr_waiters)
+		return false;
 	list_for_each_entry(waiter, bucket(wn, index), node)
 		if (waiter->index == index)
 			return true;
 	return false;
 }
 
-static unsigned long wake_bucket(struct list_head *list, pgoff_t first,
+static void waiter_del(struct write_notify *wn, struct wn_waiter *waiter)
+{
+	list_del(&waiter->node);
+	wn->nr_waiters--;
+}
+
+static unsigned long wake_bucket(struct write_notify *wn,
+				 struct list_head *list, pgoff_t first,
 				 pgoff_t last, enum wn_verdict verdict)
 {
 	struct wn_waiter *waiter, *next;
@@ -64,7 +73,7 @@ static unsigned long wake_bucket(struct list_head *list, pgoff_t first,
 	list_for_each_entry_safe(waiter, next, list, node) {
 		if (waiter->index < first || waiter->index > last)
 			continue;
-		list_del(&waiter->node);
+		waiter_del(wn, waiter);
 		WRITE_ONCE(waiter->verdict, verdict);
 		wake_up_process(waiter->task);
 		nr++;
@@ -89,10 +98,12 @@ unsigned long wn_wake(struct write_notify *wn, pgoff_t first, pgoff_t last,
 	unsigned int i;
 
 	lockdep_assert_held(&wn->lock);
+	if (!wn->nr_waiters)
+		return 0;
 	if (first == last)
-		return wake_bucket(bucket(wn, first), first, last, verdict);
+		return wake_bucket(wn, bucket(wn, first), first, last, verdict);
 	for (i = 0; i < WN_BUCKETS; i++)
-		nr += wake_bucket(&wn->waiters[i], first, last, verdict);
+		nr += wake_bucket(wn, &wn->waiters[i], first, last, verdict);
 	return nr;
 }
 
@@ -109,6 +120,7 @@ static long waiter_add(struct write_notify *wn, struct wn_waiter *waiter,
 			     access->flags | PTSHARE_EVENT_F_BLOCKED,
 			     waiter->index, 1, access->addr);
 	list_add_tail(&waiter->node, bucket(wn, waiter->index));
+	wn->nr_waiters++;
 	if (timeout == U64_MAX)
 		return MAX_SCHEDULE_TIMEOUT;
 	return min_t(u64, nsecs_to_jiffies64(timeout) + 1,
@@ -123,7 +135,7 @@ static enum wn_verdict waiter_leave(struct write_notify *wn,
 	struct wn_access late = *access;
 	struct wn_chunk *chunk;
 
-	list_del(&waiter->node);
+	waiter_del(wn, waiter);
 	if (!expired)
 		return WN_WAIT;
 	late.flags |= PTSHARE_EVENT_F_TIMEOUT;

@@ -64,15 +64,52 @@ static inline bool vma_write_notify_armed(struct vm_area_struct *vma,
 /* Macros: what the callers become must not depend on what is inlined when. */
 #define mapping_write_notify(mapping)			(false && (mapping))
 #define vma_write_notify(vma)				(false && (vma))
-#define vma_write_notify_armed(vma, addr, nr)		(false && (vma))
-#define write_notify_fault(vmf)				((vm_fault_t)0)
-#define write_notify_wp(vmf)				((vm_fault_t)0)
-#define write_notify_begin(mapping, pos, len)		(0)
-#define write_notify_fill(mapping, index)		(0)
-#define write_notify_sleep(mapping, pos, len)		(0)
-#define write_notify_change(mapping, pos, len)		(0)
-#define write_notify_changed(mapping, pos, len)		do { } while (0)
-#define write_notify_truncated(mapping, new, old)	do { } while (0)
+#define vma_write_notify_armed(vma, addr, nr)	\
+	(false && (vma) && (addr) && (nr))
+
+static inline vm_fault_t write_notify_fault(struct vm_fault *vmf)
+{
+	return 0;
+}
+
+static inline vm_fault_t write_notify_wp(struct vm_fault *vmf)
+{
+	return 0;
+}
+
+static inline int write_notify_begin(struct address_space *mapping, loff_t pos,
+				     loff_t len)
+{
+	return 0;
+}
+
+static inline int write_notify_fill(struct address_space *mapping,
+				    pgoff_t index)
+{
+	return 0;
+}
+
+static inline int write_notify_sleep(struct address_space *mapping, loff_t pos,
+				     loff_t len)
+{
+	return 0;
+}
+
+static inline int write_notify_change(struct address_space *mapping, loff_t pos,
+				      loff_t len)
+{
+	return 0;
+}
+
+static inline void write_notify_changed(struct address_space *mapping,
+					loff_t pos, loff_t len)
+{
+}
+
+static inline void write_notify_truncated(struct address_space *mapping,
+					  loff_t newsize, loff_t oldsize)
+{
+}
 
 #endif /* CONFIG_PTSHARE */
 
