@@ -342,23 +342,24 @@ static const struct wn_access by_syscall = {
 
 /**
  * write_notify_begin - the kernel is about to copy into a folio
- * @mapping: of a file that is or was watched
+ * @folio: of a file that is or was watched
  * @pos: in the file, in bytes
- * @len: bytes, all of one folio
+ * @len: bytes; what is beyond the folio comes later
  *
  * Context: the folio is locked (W3).
  * Return: 0, -EPERM, or -EWRITENOTIFY if somebody has to be asked by
  * write_notify_sleep() first, without locks.
  */
-int write_notify_begin(struct address_space *mapping, loff_t pos, loff_t len)
+int write_notify_begin(struct folio *folio, loff_t pos, size_t len)
 {
-	struct write_notify *wn = wn_get(mapping, false);
+	struct write_notify *wn = wn_get(folio->mapping, false);
 	pgoff_t index = pos >> PAGE_SHIFT;
+	pgoff_t last = (pos + len - 1) >> PAGE_SHIFT;
 
 	if (!wn)
 		return 0;
-	switch (wn_ask(wn, &index, (pos + len - 1) >> PAGE_SHIFT,
-		       &by_syscall)) {
+	last = min(last, folio_next_index(folio) - 1);
+	switch (wn_ask(wn, &index, last, &by_syscall)) {
 	case WN_FAIL:
 		return -EPERM;
 	case WN_WAIT:

@@ -180,6 +180,9 @@ enum wn_verdict wn_wait(struct write_notify *wn, pgoff_t index,
 	long left;
 
 	might_sleep();
+	/* Who is to be killed and tries once more is not worth an event. */
+	if (signal_pending_state(state, current))
+		return WN_WAIT;
 	spin_lock(&wn->lock);
 	verdict = wn_ask_locked(wn, &index, index, access);
 	if (verdict != WN_WAIT) {

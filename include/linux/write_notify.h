@@ -22,7 +22,7 @@ bool write_notify_armed(struct vm_area_struct *vma, unsigned long addr,
 			unsigned int nr);
 vm_fault_t write_notify_fault(struct vm_fault *vmf);
 vm_fault_t write_notify_wp(struct vm_fault *vmf);
-int write_notify_begin(struct address_space *mapping, loff_t pos, loff_t len);
+int write_notify_begin(struct folio *folio, loff_t pos, size_t len);
 int write_notify_fill(struct address_space *mapping, pgoff_t index);
 int write_notify_sleep(struct address_space *mapping, loff_t pos, loff_t len);
 int write_notify_change(struct address_space *mapping, loff_t pos, loff_t len);
@@ -77,8 +77,8 @@ static inline vm_fault_t write_notify_wp(struct vm_fault *vmf)
 	return 0;
 }
 
-static inline int write_notify_begin(struct address_space *mapping, loff_t pos,
-				     loff_t len)
+static inline int write_notify_begin(struct folio *folio, loff_t pos,
+				     size_t len)
 {
 	return 0;
 }
