@@ -243,7 +243,7 @@ static int ptshare_call_resolve(struct file *file, union ptshare_arg *arg,
 static int ptshare_call_scan(struct file *file, union ptshare_arg *arg,
 			     void __user *uarg)
 {
-	return ptshare_ioc_scan(file, &arg->scan, uarg);
+	return ptshare_watch_scan(file->private_data, &arg->scan);
 }
 
 #define CALL(_name, _struct, _flags, _on, _results, _fn)			\
@@ -326,6 +326,9 @@ long ptshare_file_ioctl(struct file *file, unsigned int cmd, void __user *uarg,
 
 	/* Another thread may have changed it since. */
 	arg.size = size;
+	/* What can't be told shall not be done. */
+	if (call->results && put_user(size, (u32 __user *)uarg))
+		return -EFAULT;
 	ret = call->fn(file, &arg, uarg);
 	if (!ret && call->results &&
 	    copy_to_user(uarg, &arg, min(size, call->size)))

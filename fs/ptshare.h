@@ -8,7 +8,6 @@
 
 struct file;
 struct ptshare_notify;
-struct ptshare_scan;
 
 /* Kinds of fds a call may be made on. */
 #define CALL_ON_DEVICE		BIT(0)
@@ -20,7 +19,5 @@ long ptshare_file_ioctl(struct file *file, unsigned int cmd, void __user *uarg,
 			u8 on);
 int ptshare_ioc_notify(struct file *control, struct ptshare_notify *notify,
 		       struct ptshare_notify __user *unotify);
-int ptshare_ioc_scan(struct file *file, struct ptshare_scan *scan,
-		     struct ptshare_scan __user *uscan);
 
 #endif /* __FS_PTSHARE_H */

@@ -125,12 +125,3 @@ int ptshare_ioc_notify(struct file *control, struct ptshare_notify *notify,
 	fd_install(fd, file);
 	return fd;
 }
-
-/* A result that can't be written would be lost: what is taken is taken. */
-int ptshare_ioc_scan(struct file *file, struct ptshare_scan *scan,
-		     struct ptshare_scan __user *uscan)
-{
-	if (put_user(0ULL, &uscan->nr))
-		return -EFAULT;
-	return ptshare_watch_scan(file->private_data, scan);
-}

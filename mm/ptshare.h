@@ -344,8 +344,8 @@ bool ptshare_pmd_is_private(struct vm_area_struct *vma, unsigned long addr,
 void ptshare_links_info(struct ptshare *pt, struct ptshare_info *info);
 
 /* ptshare_notify.c */
-int ptshare_watch_prepare(struct list_head *spares);
-void ptshare_watch_done(struct list_head *spares);
+int ptshare_watch_lock(struct ptshare *pt, struct list_head *spares);
+void ptshare_watch_unlock(struct ptshare *pt, struct list_head *spares);
 void ptshare_watch_unmapped(struct ptshare *pt, u64 offset, u64 length,
 			    struct list_head *spares);
 

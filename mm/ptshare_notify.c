@@ -7,9 +7,7 @@
  * write_notify.h; the container is where they are named.
  *
  * Locks: notify_mutex of the container for all that changes or relies on who
- * watches what; a layout change tells it after it was made, so that what is
- * looked up under notify_mutex is dropped by who changes it later. Never taken
- * under an mmap_lock.
+ * watches what, layout changes included. Never taken under an mmap_lock.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -26,6 +24,8 @@
 #include "ptshare_notify.h"
 
 #define DEFAULT_TIMEOUT_NS	(10ULL * NSEC_PER_SEC)
+/* Whoever may not stop others for ever may not for longer than this. */
+#define MAX_TIMEOUT_NS		(3600ULL * NSEC_PER_SEC)
 #define SEGMENTS_AT_FIRST	16
 
 struct ptshare_watch *ptshare_watch_create(struct ptshare *pt,
@@ -103,8 +103,11 @@ void ptshare_segments_put(struct ptshare_segments *segs)
 {
 	unsigned int i;
 
-	for (i = 0; i < segs->nr; i++)
+	for (i = 0; i < segs->nr; i++) {
 		fput(segs->seg[i].file);
+		wn_free_ranges(&segs->seg[i].replaced);
+		kvfree(segs->seg[i].armed);
+	}
 	kvfree(segs->seg);
 	*segs = (struct ptshare_segments) {};
 }
@@ -156,7 +159,8 @@ static int segments_fill(struct ptshare *pt, struct ptshare_segments *segs,
 		if (segs->nr == room)
 			return -ENOSPC;
 		get_file(seg.file);
-		segs->seg[segs->nr++] = seg;
+		segs->seg[segs->nr] = seg;
+		INIT_LIST_HEAD(&segs->seg[segs->nr++].replaced);
 	}
 	return 0;
 }
@@ -220,7 +224,7 @@ static int arm_check_args(struct ptshare *pt, const struct ptshare_arm *arm)
 	    arm->on_close > PTSHARE_CLOSE_SIGNAL || arm->__reserved)
 		return -EINVAL;
 	if ((arm->on_kernel == PTSHARE_KERNEL_BLOCK ||
-	     arm->timeout_ns == U64_MAX) && !capable(CAP_SYS_PTRACE))
+	     arm->timeout_ns > MAX_TIMEOUT_NS) && !capable(CAP_SYS_PTRACE))
 		return -EPERM;
 	return 0;
 }
@@ -317,20 +321,19 @@ static int arm_lock(struct ptshare *pt, struct ptshare_segments *segs,
 }
 
 /* Takes permission away, and counts what can't be taken. */
-static unsigned long arm_protect(const struct ptshare_segments *segs)
+static unsigned long arm_protect(const struct ptshare_segments *segs, bool mark)
 {
 	const struct wn_segment *seg;
 	unsigned long pinned = 0;
 
 	for (seg = segs->seg; seg < segs->seg + segs->nr; seg++) {
 		wn_protect(seg->wn, seg->first, seg->last);
-		pinned += wn_settle(seg->wn, seg->first, seg->last, NULL);
+		pinned += wn_settle(seg->wn, seg->first, seg->last, mark, NULL);
 	}
 	return pinned;
 }
 
-static void claim_segment(struct ptshare_watch *watch,
-			  const struct wn_segment *seg,
+static void claim_segment(struct ptshare_watch *watch, struct wn_segment *seg,
 			  const struct ptshare_arm *arm,
 			  struct list_head *spares)
 {
@@ -341,6 +344,7 @@ static void claim_segment(struct ptshare_watch *watch,
 	range->it.start = seg->first;
 	range->it.last = seg->last;
 	range->wn = seg->wn;
+	range->file = get_file(seg->file);
 	range->queue = watch->queue;
 	range->offset = seg->offset;
 	range->params = (struct wn_params) {
@@ -350,29 +354,54 @@ static void claim_segment(struct ptshare_watch *watch,
 		.on_kernel	= arm->on_kernel,
 		.on_close	= arm->on_close,
 	};
-	wn_claim(range, spares);
+	wn_claim(range, spares, &seg->replaced);
+	seg->range = range;
 }
 
-static int claim_prepare(struct ptshare_watch *watch,
-			 const struct ptshare_segments *segs)
+/* Chunks are there before the claim, and stay because of @claiming. */
+static int claim_chunks(const struct ptshare_segments *segs, int begin)
 {
 	const struct wn_segment *seg;
 	int err = 0;
 
-	for (seg = segs->seg; seg < segs->seg + segs->nr && !err; seg++) {
-		if (!wn_may_claim(seg->wn, seg->first, seg->last,
-				  watch->queue))
-			err = -EBUSY;
-		else
-			err = wn_alloc_chunks(seg->wn, seg->first, seg->last);
-	}
-	if (err)
-		while (seg-- > segs->seg)
-			wn_free_chunks(seg->wn, seg->first, seg->last);
+	mutex_lock(&wn_claim_mutex);
+	for (seg = segs->seg; seg < segs->seg + segs->nr; seg++)
+		seg->wn->claiming += begin;
+	mutex_unlock(&wn_claim_mutex);
+	if (begin < 0)
+		return 0;
+	for (seg = segs->seg; seg < segs->seg + segs->nr && !err; seg++)
+		err = wn_alloc_chunks(seg->wn, seg->first, seg->last);
 	return err;
 }
 
-/* All segments or none. A segment takes one range, and cuts one at most. */
+static int claim_check(struct ptshare_watch *watch,
+		       const struct ptshare_segments *segs)
+{
+	const struct wn_segment *seg;
+	int err = 0;
+
+	lockdep_assert_held(&wn_claim_mutex);
+	for (seg = segs->seg; seg < segs->seg + segs->nr && !err; seg++)
+		err = wn_may_claim(seg->wn, seg->first, seg->last,
+				   watch->queue, may_stall(seg->file));
+	return err;
+}
+
+/* After claim_chunks(): what no range has taken goes again. */
+static void claim_end(const struct ptshare_segments *segs)
+{
+	const struct wn_segment *seg;
+
+	claim_chunks(segs, -1);
+	mutex_lock(&wn_claim_mutex);
+	for (seg = segs->seg; seg < segs->seg + segs->nr; seg++)
+		if (!seg->range)
+			wn_free_chunks(seg->wn, seg->first, seg->last);
+	mutex_unlock(&wn_claim_mutex);
+}
+
+/* All segments or none. */
 static int arm_claim(struct ptshare_watch *watch,
 		     const struct ptshare_segments *segs,
 		     const struct ptshare_arm *arm)
@@ -381,54 +410,72 @@ static int arm_claim(struct ptshare_watch *watch,
 	unsigned int i;
 	int err;
 
-	err = wn_alloc_spares(&spares, 2 * segs->nr);
+	err = wn_alloc_spares(&spares, (1 + WN_CLAIM_SPARES) * segs->nr);
 	if (err)
 		goto out_free;
+	err = claim_chunks(segs, 1);
+	if (err)
+		goto out_end;
 	mutex_lock(&wn_claim_mutex);
-	err = claim_prepare(watch, segs);
+	err = claim_check(watch, segs);
 	for (i = 0; i < segs->nr && !err; i++)
 		claim_segment(watch, &segs->seg[i], arm, &spares);
 	mutex_unlock(&wn_claim_mutex);
+out_end:
+	claim_end(segs);
 out_free:
-	wn_free_spares(&spares);
+	wn_free_ranges(&spares);
 	return err;
 }
 
-/* Gives up what segments have, without a word. Cuts nothing that needs memory. */
-static void arm_undo(const struct ptshare_segments *segs)
+/*
+ * Memory to take the arming back with, for modes that refuse pinned pages: one
+ * may be pinned between the look before the bits are set and the one after.
+ */
+static int arm_alloc_undo(struct ptshare_segments *segs)
 {
-	const struct wn_segment *seg;
-	struct wn_range *range;
-	LIST_HEAD(none);
+	struct wn_segment *seg;
 
 	for (seg = segs->seg; seg < segs->seg + segs->nr; seg++) {
-		spin_lock(&seg->wn->lock);
-		range = wn_first_range(seg->wn, seg->first, seg->last);
-		spin_unlock(&seg->wn->lock);
-		if (range)
-			wn_drop(range, seg->first, seg->last, false, &none);
+		seg->armed = kvcalloc(BITS_TO_LONGS(seg->last - seg->first + 1),
+				      sizeof(long), GFP_KERNEL_ACCOUNT);
+		if (!seg->armed)
+			return -ENOMEM;
 	}
+	return 0;
+}
+
+static void arm_undo(const struct ptshare_segments *segs)
+{
+	unsigned int i = segs->nr;
+
+	/* The last first: a file may be there twice. */
+	while (i--)
+		wn_unclaim(segs->seg[i].range, &segs->seg[i].replaced,
+			   segs->seg[i].armed);
 }
 
 static int arm_locked(struct ptshare_watch *watch,
-		      const struct ptshare_segments *segs,
-		      struct ptshare_arm *arm)
+		      struct ptshare_segments *segs, struct ptshare_arm *arm)
 {
+	bool strict = arm->mode != PTSHARE_ASYNC;
 	const struct wn_segment *seg;
 	unsigned long pinned;
 	int err;
 
-	/* Before anything is changed: whose entries were writable comes back. */
-	if (arm->mode != PTSHARE_ASYNC && arm_protect(segs))
+	/* Before anything is changed: who loses an entry by this gets it back. */
+	if (strict && arm_protect(segs, false))
 		return -EBUSY;
-	err = arm_claim(watch, segs, arm);
+	err = strict ? arm_alloc_undo(segs) : 0;
+	if (!err)
+		err = arm_claim(watch, segs, arm);
 	if (err)
 		return err;
+	watch->arms++;
 	for (seg = segs->seg; seg < segs->seg + segs->nr; seg++)
-		wn_arm(seg->wn, seg->first, seg->last);
-	pinned = arm_protect(segs);
-	/* Pinned since the first look, before it was armed. */
-	if (pinned && arm->mode != PTSHARE_ASYNC) {
+		wn_arm(seg->wn, seg->first, seg->last, seg->armed);
+	pinned = arm_protect(segs, !strict);
+	if (pinned && strict) {
 		arm_undo(segs);
 		return -EBUSY;
 	}
@@ -521,19 +568,19 @@ static int resolve_locked(struct ptshare_watch *watch,
 	LIST_HEAD(spares);
 	bool armed = false;
 	unsigned int i;
-	int err;
+	int err = 0;
 
 	for (i = 0; i < segs->nr; i++)
 		if (!resolve_check(&segs->seg[i], watch->queue, &armed))
 			return -ENOENT;
 	if (!armed && resolve->action != PTSHARE_DISARM)
 		return -ENOENT;
-	/* One for each segment whose range has pages on both sides of it. */
-	err = wn_alloc_spares(&spares, segs->nr);
+	if (resolve->action == PTSHARE_DISARM)
+		err = wn_alloc_spares(&spares, WN_CLAIM_SPARES * segs->nr);
 	for (i = 0; i < segs->nr && !err; i++)
 		resolve->woken += resolve_apply(&segs->seg[i], resolve->action,
 						&spares);
-	wn_free_spares(&spares);
+	wn_free_ranges(&spares);
 	return err;
 }
 
@@ -591,17 +638,32 @@ static void watch_unmapped(struct ptshare_watch *watch, u64 start, u64 end,
 	}
 }
 
-/* Memory for ptshare_watch_unmapped(), before a layout change is made. */
-int ptshare_watch_prepare(struct list_head *spares)
+/**
+ * ptshare_watch_lock - before a layout change
+ * @pt: container
+ * @spares: empty; gets memory for ptshare_watch_unmapped()
+ *
+ * Nothing is armed between the change and the call that drops what was armed.
+ *
+ * Return: 0 with notify_mutex held, -ENOMEM or -EINTR.
+ */
+int ptshare_watch_lock(struct ptshare *pt, struct list_head *spares)
 {
-	/* Offsets of a container are in one range each: one has both ends. */
-	return wn_alloc_spares(spares, 1);
+	int err;
+
+	/* An offset is in one range: two have an end each, or one has both. */
+	err = wn_alloc_spares(spares, WN_CLAIM_SPARES);
+	if (!err && mutex_lock_killable(&pt->notify_mutex))
+		err = -EINTR;
+	if (err)
+		wn_free_ranges(spares);
+	return err;
 }
 
-/* What ptshare_watch_unmapped() did not need. */
-void ptshare_watch_done(struct list_head *spares)
+void ptshare_watch_unlock(struct ptshare *pt, struct list_head *spares)
 {
-	wn_free_spares(spares);
+	mutex_unlock(&pt->notify_mutex);
+	wn_free_ranges(spares);
 }
 
 /**
@@ -609,19 +671,18 @@ void ptshare_watch_done(struct list_head *spares)
  * @pt: container
  * @offset: bytes
  * @length: bytes
- * @spares: of ptshare_watch_prepare()
+ * @spares: of ptshare_watch_lock()
  *
  * What was armed there is dropped, and told; who waited retries.
  *
- * Context: after cmm's mmap_lock was dropped.
+ * Context: under notify_mutex, cmm's mmap_lock was dropped.
  */
 void ptshare_watch_unmapped(struct ptshare *pt, u64 offset, u64 length,
 			    struct list_head *spares)
 {
 	struct ptshare_watch *watch;
 
-	mutex_lock(&pt->notify_mutex);
+	lockdep_assert_held(&pt->notify_mutex);
 	list_for_each_entry(watch, &pt->watches, node)
 		watch_unmapped(watch, offset, offset + length, spares);
-	mutex_unlock(&pt->notify_mutex);
 }

@@ -10,11 +10,13 @@
  * @node: in the container's watches, under its notify_mutex
  * @pt: container; a reference is held
  * @queue: of events; it has the ranges that are armed
+ * @arms: calls of ARM, under notify_mutex
  */
 struct ptshare_watch {
 	struct list_head node;
 	struct ptshare *pt;
 	struct wn_queue *queue;
+	unsigned long arms;
 };
 
 /**

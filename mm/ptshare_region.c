@@ -181,6 +181,8 @@ static void region_change_commit(struct region_change *change,
 		vma_start_write(new);
 		vma_iter_store(&change->vmi, new);
 		vma_link_file(new);
+		/* Its file may be watched since: who looks finds it now. */
+		vma_set_page_prot(new);
 	} else {
 		vma_iter_clear(&change->vmi);
 	}
@@ -336,12 +338,12 @@ int ptshare_map(struct ptshare *pt, struct file *file,
 		if (err)
 			return err;
 	}
-	err = ptshare_watch_prepare(&spares);
+	err = ptshare_watch_lock(pt, &spares);
 	if (err)
 		goto out_writable;
 	err = ptshare_lock(pt, PTSHARE_SEAL_LAYOUT);
 	if (err)
-		goto out_spares;
+		goto out_watch;
 	old = ptshare_charge_begin(pt);
 	err = region_map_locked(pt, file, map, flags);
 	trace_ptshare_map(pt, map, err);
@@ -352,8 +354,8 @@ int ptshare_map(struct ptshare *pt, struct file *file,
 	if (!err && (map->flags & PTSHARE_MAP_REPLACE))
 		ptshare_watch_unmapped(pt, map->offset, map->length, &spares);
 
-out_spares:
-	ptshare_watch_done(&spares);
+out_watch:
+	ptshare_watch_unlock(pt, &spares);
 out_writable:
 	if (is_shared_maywrite(flags))
 		mapping_unmap_writable(file->f_mapping);
@@ -386,12 +388,12 @@ int ptshare_unmap(struct ptshare *pt, u64 offset, u64 length)
 	err = ptshare_check_range(pt, offset, length);
 	if (err)
 		return err;
-	err = ptshare_watch_prepare(&spares);
+	err = ptshare_watch_lock(pt, &spares);
 	if (err)
 		return err;
 	err = ptshare_lock(pt, PTSHARE_SEAL_LAYOUT);
 	if (err)
-		goto out_spares;
+		goto out_watch;
 
 	old = ptshare_charge_begin(pt);
 	err = -ENOENT;
@@ -405,8 +407,8 @@ int ptshare_unmap(struct ptshare *pt, u64 offset, u64 length)
 	ptshare_charge_end(old);
 	if (!err)
 		ptshare_watch_unmapped(pt, offset, length, &spares);
-out_spares:
-	ptshare_watch_done(&spares);
+out_watch:
+	ptshare_watch_unlock(pt, &spares);
 	return err;
 }
 

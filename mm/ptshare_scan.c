@@ -34,6 +34,8 @@
  * @cut: there is more in the chunk than was asked for
  * @nr: regions in @out
  * @room: of @out
+ * @arms: calls of ARM on this fd before
+ * @segs: backing of what is left of the range
  * @found: pages of the chunk that are told
  * @written: of these, or of all of them
  * @armed: the same
@@ -48,6 +50,8 @@ struct scan {
 	u64 pos;
 	bool cut;
 	unsigned int nr, room;
+	unsigned long arms;
+	struct ptshare_segments segs;
 	DECLARE_BITMAP(found, WN_CHUNK_PAGES);
 	DECLARE_BITMAP(written, WN_CHUNK_PAGES);
 	DECLARE_BITMAP(armed, WN_CHUNK_PAGES);
@@ -195,7 +199,7 @@ static void part_rearm(struct scan *scan, const struct scan_part *part)
 	DECLARE_BITMAP(pinned, WN_CHUNK_PAGES) = {};
 
 	wn_protect(part->wn, base + first, base + last);
-	if (wn_settle(part->wn, base + first, base + last, pinned)) {
+	if (wn_settle(part->wn, base + first, base + last, false, pinned)) {
 		bitmap_shift_left(scan->pinned, pinned, first, WN_CHUNK_PAGES);
 		part_put_back(scan, part, scan->pinned);
 	}
@@ -259,7 +263,7 @@ static void scan_part(struct scan *scan, const struct scan_part *part)
 
 	bitmap_zero(scan->pinned, WN_CHUNK_PAGES);
 	if (scan->arg->categories & PTSHARE_PAGE_PINNED) {
-		wn_settle(part->wn, part->first, part->last, pinned);
+		wn_settle(part->wn, part->first, part->last, false, pinned);
 		bitmap_shift_left(scan->pinned, pinned, part->first - base,
 				  WN_CHUNK_PAGES);
 	}
@@ -317,8 +321,8 @@ static void scan_segment(struct scan *scan, const struct wn_segment *seg)
 /* As much as there is room for between two copies to the caller. */
 static int scan_batch(struct scan *scan)
 {
+	struct ptshare_segments *segs = &scan->segs;
 	struct ptshare *pt = scan->watch->pt;
-	struct ptshare_segments segs;
 	unsigned int i;
 	int err;
 
@@ -327,29 +331,36 @@ static int scan_batch(struct scan *scan)
 			   scan->arg->vec_len - scan->arg->nr);
 	if (mutex_lock_killable(&pt->notify_mutex))
 		return -EINTR;
-	err = ptshare_segments_get(pt, &segs, scan->pos,
+	scan->arms = scan->watch->arms;
+	err = ptshare_segments_get(pt, segs, scan->pos,
 				   scan->arg->end - scan->pos, false);
 	if (!err) {
-		for (i = 0; i < segs.nr && scan_goes_on(scan); i++)
-			if (segs.seg[i].wn)
-				scan_segment(scan, &segs.seg[i]);
+		for (i = 0; i < segs->nr && scan_goes_on(scan); i++)
+			if (segs->seg[i].wn)
+				scan_segment(scan, &segs->seg[i]);
 		if (scan_goes_on(scan))
 			scan->pos = scan->arg->end;
-		ptshare_segments_put(&segs);
 	}
 	mutex_unlock(&pt->notify_mutex);
 	return err;
 }
 
 static void segment_put_back(struct scan *scan, const struct wn_segment *seg,
-			     u64 categories)
+			     const struct ptshare_scan_region *region)
 {
+	u64 end = seg->offset + ((u64)(seg->last - seg->first + 1) << PAGE_SHIFT);
+	u64 from = max(seg->offset, region->start), to = min(end, region->end);
 	struct scan_part part = { .wn = seg->wn };
-	pgoff_t index = seg->first;
+	u64 categories = region->categories;
+	pgoff_t index, last;
 
-	for (; index <= seg->last; index = part.last + 1) {
+	if (from >= to || !seg->wn)
+		return;
+	index = seg->first + ((from - seg->offset) >> PAGE_SHIFT);
+	last = seg->first + ((to - seg->offset) >> PAGE_SHIFT) - 1;
+	for (; index <= last; index = part.last + 1) {
 		part.first = index;
-		part.last = min(seg->last, index | (WN_CHUNK_PAGES - 1));
+		part.last = min(last, index | (WN_CHUNK_PAGES - 1));
 		bitmap_zero(scan->found, WN_CHUNK_PAGES);
 		spin_lock(&seg->wn->lock);
 		part_own(scan, &part);
@@ -357,7 +368,9 @@ static void segment_put_back(struct scan *scan, const struct wn_segment *seg,
 		if (categories & PTSHARE_PAGE_WRITTEN)
 			part_put_back(scan, &part, scan->found);
 		bitmap_zero(scan->armed, WN_CHUNK_PAGES);
+		/* But what was armed since by another thread stays so. */
 		if (!(categories & PTSHARE_PAGE_ARMED) &&
+		    scan->arms == scan->watch->arms &&
 		    (scan->arg->flags & PTSHARE_SCAN_REARM))
 			part_unarm(scan, &part, scan->found);
 	}
@@ -368,20 +381,12 @@ static void scan_put_back(struct scan *scan)
 {
 	const struct ptshare_scan_region *region;
 	struct ptshare *pt = scan->watch->pt;
-	struct ptshare_segments segs;
 	unsigned int i;
 
 	mutex_lock(&pt->notify_mutex);
-	for (region = scan->out; region < scan->out + scan->nr; region++) {
-		if (ptshare_segments_get(pt, &segs, region->start,
-					 region->end - region->start, false))
-			continue;
-		for (i = 0; i < segs.nr; i++)
-			if (segs.seg[i].wn)
-				segment_put_back(scan, &segs.seg[i],
-						 region->categories);
-		ptshare_segments_put(&segs);
-	}
+	for (region = scan->out; region < scan->out + scan->nr; region++)
+		for (i = 0; i < scan->segs.nr; i++)
+			segment_put_back(scan, &scan->segs.seg[i], region);
 	mutex_unlock(&pt->notify_mutex);
 }
 
@@ -404,6 +409,7 @@ static int scan_all(struct scan *scan)
 			scan_put_back(scan);
 			err = -EFAULT;
 		}
+		ptshare_segments_put(&scan->segs);
 		/* What was told before is taken: that much succeeds. */
 		if (err)
 			return arg->nr ? 0 : err;

@@ -8,9 +8,10 @@
  */
 #include <linux/cred.h>
 #include <linux/fs.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
+#include <linux/uio.h>
 
 #include "internal.h"
 #include "write_notify.h"
@@ -26,6 +27,7 @@ static struct write_notify *wn_alloc(struct address_space *mapping)
 	spin_lock_init(&wn->lock);
 	wn->ranges = RB_ROOT_CACHED;
 	xa_init_flags(&wn->chunks, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&wn->deadlines, XA_FLAGS_ACCOUNT);
 	for (i = 0; i < WN_BUCKETS; i++)
 		INIT_LIST_HEAD(&wn->waiters[i]);
 	return wn;
@@ -79,6 +81,7 @@ void write_notify_free(struct write_notify *wn)
 	xa_for_each(&wn->chunks, index, chunk)
 		kfree(chunk);
 	xa_destroy(&wn->chunks);
+	xa_destroy(&wn->deadlines);
 	kfree(wn);
 }
 
@@ -123,7 +126,7 @@ int wn_alloc_chunks(struct write_notify *wn, pgoff_t first, pgoff_t last)
 	return 0;
 }
 
-/* Takes back those of a range that no range needs any more. */
+/* Takes back those of a range that nobody needs any more. */
 void wn_free_chunks(struct write_notify *wn, pgoff_t first, pgoff_t last)
 {
 	struct wn_chunk *chunk;
@@ -133,7 +136,8 @@ void wn_free_chunks(struct write_notify *wn, pgoff_t first, pgoff_t last)
 	for (nr = first / WN_CHUNK_PAGES; nr <= last / WN_CHUNK_PAGES; nr++) {
 		chunk = NULL;
 		spin_lock(&wn->lock);
-		if (!wn_first_range(wn, nr * WN_CHUNK_PAGES,
+		if (!wn->claiming &&
+		    !wn_first_range(wn, nr * WN_CHUNK_PAGES,
 				    (nr + 1) * WN_CHUNK_PAGES - 1))
 			chunk = xa_erase(&wn->chunks, nr);
 		spin_unlock(&wn->lock);
@@ -183,7 +187,9 @@ static enum wn_verdict judge(const struct wn_range *range,
 		verdict = judge_kernel(range);
 	else
 		verdict = judge_user(range);
-	return verdict == WN_WAIT && access->nosleep ? WN_FAIL : verdict;
+	if (verdict == WN_WAIT && access->nosleep)
+		return WN_FAIL;
+	return verdict == WN_WAIT && access->late ? WN_GO : verdict;
 }
 
 /**
@@ -210,8 +216,9 @@ unsigned long wn_grant(struct write_notify *wn, struct wn_range *range,
 	for (bit = first; bit < first + nr; bit++)
 		clear_bit(bit, chunk->armed);
 	if (access)
-		wn_queue_add(range, PTSHARE_EVENT_WRITE, access->flags, index,
-			     nr, access->addr);
+		wn_queue_add(range, PTSHARE_EVENT_WRITE, access->flags |
+			     (access->late ? PTSHARE_EVENT_F_TIMEOUT : 0),
+			     index, nr, access->addr);
 	return wn_wake(wn, index, index + nr - 1, WN_GO);
 }
 
@@ -270,6 +277,20 @@ enum wn_verdict wn_ask_locked(struct write_notify *wn, pgoff_t *index,
 	return WN_GO;
 }
 
+/* Is there somebody to decide about a page? Records nothing. */
+static bool wn_must_wait(struct write_notify *wn, pgoff_t index,
+			 const struct wn_access *access)
+{
+	bool wait;
+
+	spin_lock(&wn->lock);
+	wait = wn_first_range(wn, index, index) &&
+	       wn_any_armed(wn, index, index) &&
+	       judge(wn_first_range(wn, index, index), access) == WN_WAIT;
+	spin_unlock(&wn->lock);
+	return wait;
+}
+
 /**
  * wn_ask - may pages be written?
  * @wn: the file
@@ -285,9 +306,17 @@ enum wn_verdict wn_ask(struct write_notify *wn, pgoff_t *index, pgoff_t last,
 		       const struct wn_access *access)
 {
 	enum wn_verdict verdict;
+	struct wn_range *range;
 
 	do {
 		spin_lock(&wn->lock);
+		range = wn_first_range(wn, *index, last);
+		if (!range) {
+			spin_unlock(&wn->lock);
+			*index = last + 1;
+			return WN_GO;
+		}
+		*index = max(*index, range->it.start);
 		verdict = wn_ask_locked(wn, index, last, access);
 		spin_unlock(&wn->lock);
 		if (verdict != WN_GO || *index > last)
@@ -347,8 +376,8 @@ static const struct wn_access by_syscall = {
  * @len: bytes; what is beyond the folio comes later
  *
  * Context: the folio is locked (W3).
- * Return: 0, -EPERM, or -EWRITENOTIFY if somebody has to be asked by
- * write_notify_sleep() first, without locks.
+ * Return: 0, -EPERM, or -EWRITENOTIFY if write_notify_again() has to wait first,
+ * without locks.
  */
 int write_notify_begin(struct folio *folio, loff_t pos, size_t len)
 {
@@ -389,36 +418,66 @@ int write_notify_fill(struct address_space *mapping, pgoff_t index)
 	return -EFAULT;
 }
 
-/**
- * write_notify_sleep - wait until bytes of a file may be written
- * @mapping: of a file that is or was watched
- * @pos: in the file, in bytes
- * @len: bytes
- *
- * Context: sleeps until the monitor decides, so nobody's locks may be held.
- * Return: 0, -EPERM, -ERESTARTSYS.
+/*
+ * Waits for each page that is not decided. Whoever was made to wait too long
+ * once waits no more.
  */
-int write_notify_sleep(struct address_space *mapping, loff_t pos, loff_t len)
+static int sleep_for(struct write_notify *wn, pgoff_t index, pgoff_t last,
+		     struct wn_access *access)
 {
-	struct write_notify *wn = wn_get(mapping, false);
-	pgoff_t index = pos >> PAGE_SHIFT;
-	pgoff_t last = (pos + len - 1) >> PAGE_SHIFT;
 	enum wn_verdict verdict;
 
-	if (!wn || len <= 0)
-		return 0;
-	for (;;) {
-		verdict = wn_ask(wn, &index, last, &by_syscall);
+	do {
+		verdict = wn_ask(wn, &index, last, access);
 		if (verdict == WN_WAIT)
-			verdict = wn_wait(wn, index, &by_syscall,
+			verdict = wn_wait(wn, index, access,
 					  TASK_INTERRUPTIBLE);
 		if (verdict == WN_FAIL)
 			return -EPERM;
-		if (verdict == WN_WAIT)
+		if (verdict == WN_WAIT || fatal_signal_pending(current))
 			return -ERESTARTSYS;
-		if (index > last)
-			return 0;
+	} while (index <= last);
+	return 0;
+}
+
+/**
+ * write_notify_again - shall a write(2) go on?
+ * @iocb: of the write
+ * @from: what is left of it
+ * @ret: of generic_perform_write(); on false what the write is to return
+ * @state: zeroed before the first call
+ *
+ * Where a page has to be decided the copy has stopped, at its begin or in the
+ * middle. Waits for the decision and has the copy go on.
+ *
+ * Context: sleeps until the monitor decides; the inode is not locked.
+ */
+bool write_notify_again(struct kiocb *iocb, struct iov_iter *from, ssize_t *ret,
+			struct write_notify_state *state)
+{
+	struct address_space *mapping = iocb->ki_filp->f_mapping;
+	pgoff_t index = iocb->ki_pos >> PAGE_SHIFT;
+	struct wn_access access = by_syscall;
+	struct write_notify *wn;
+	int err;
+
+	if (*ret > 0)
+		state->done += *ret;
+	wn = wn_get(mapping, false);
+	access.late = state->late;
+	/* A short copy may have other reasons. */
+	if (wn && (*ret == -EWRITENOTIFY ||
+		   (*ret > 0 && iov_iter_count(from) &&
+		    wn_must_wait(wn, index, &access)))) {
+		err = sleep_for(wn, index, index, &access);
+		state->late = access.late;
+		if (!err)
+			return true;
+		*ret = err;
 	}
+	if (state->done)
+		*ret = state->done;
+	return false;
 }
 
 /**
@@ -430,12 +489,18 @@ int write_notify_sleep(struct address_space *mapping, loff_t pos, loff_t len)
  * For what takes no folio lock that ARM could wait for: it is followed by
  * write_notify_changed().
  *
- * Context: as write_notify_sleep(); where the inode is locked it stays so.
+ * Context: sleeps until the monitor decides; truncation has the inode locked.
  * Return: 0, -EPERM, -ERESTARTSYS.
  */
 int write_notify_change(struct address_space *mapping, loff_t pos, loff_t len)
 {
-	return write_notify_sleep(mapping, pos, len);
+	struct write_notify *wn = wn_get(mapping, false);
+	struct wn_access access = by_syscall;
+
+	if (!wn || len <= 0)
+		return 0;
+	return sleep_for(wn, pos >> PAGE_SHIFT, (pos + len - 1) >> PAGE_SHIFT,
+			 &access);
 }
 
 /**
@@ -458,6 +523,39 @@ void write_notify_changed(struct address_space *mapping, loff_t pos, loff_t len)
 	access.done = true;
 	if (wn)
 		wn_ask(wn, &index, (pos + len - 1) >> PAGE_SHIFT, &access);
+}
+
+/**
+ * write_notify_poked - the kernel has written to a page through another mapping
+ * @page: a reference is held
+ * @addr: of the access, in another process
+ *
+ * For whoever took the page some time before he wrote to it, without pinning it:
+ * it may have been armed since.
+ *
+ * Context: locks the folio, so that the file does not go.
+ */
+void write_notify_poked(struct page *page, unsigned long addr)
+{
+	struct folio *folio = page_folio(page);
+	struct wn_access access = {
+		.addr	= addr,
+		.flags	= PTSHARE_EVENT_F_KERNEL | PTSHARE_EVENT_F_REMOTE,
+		.done	= true,
+	};
+	struct write_notify *wn = NULL;
+	pgoff_t index;
+
+	if (folio_test_anon(folio))
+		return;
+	folio_lock(folio);
+	if (folio->mapping && mapping_write_notify(folio->mapping))
+		wn = wn_get(folio->mapping, false);
+	if (wn) {
+		index = folio->index + folio_page_idx(folio, page);
+		wn_ask(wn, &index, index, &access);
+	}
+	folio_unlock(folio);
 }
 
 /**

@@ -92,7 +92,8 @@ struct wn_params {
  * struct wn_range - pages that one queue watches
  * @it: in wn->ranges, page offsets in the file
  * @node: in queue->ranges, under notify_mutex
- * @wn: of the file, of which a reference is held while there is a queue
+ * @wn: of the file
+ * @file: holds the inode while there is a queue; else NULL
  * @queue: hears of writes; NULL when it was closed with PTSHARE_CLOSE_SIGNAL
  * @offset: of the first page in the container, in bytes
  * @params: of the arming
@@ -101,6 +102,7 @@ struct wn_range {
 	struct interval_tree_node it;
 	struct list_head node;
 	struct write_notify *wn;
+	struct file *file;
 	struct wn_queue *queue;
 	u64 offset;
 	struct wn_params params;
@@ -111,8 +113,10 @@ struct wn_range {
  * @mapping: of the file, which owns this
  * @lock: guards all below but @enabled
  * @enabled: no mapping has the write bit in its vm_page_prot any more
+ * @claiming: calls that have chunks and no range yet, under wn_claim_mutex
  * @ranges: struct wn_range by page offset
  * @chunks: struct wn_chunk by page offset / WN_CHUNK_PAGES; read under RCU
+ * @deadlines: by page offset, when the first who waits for it has waited enough
  * @nr_waiters: in all of @waiters
  * @waiters: struct wn_waiter, by hash of the page offset
  */
@@ -120,8 +124,10 @@ struct write_notify {
 	struct address_space *mapping;
 	spinlock_t lock;	/* see the lock order above */
 	bool enabled;
+	unsigned int claiming;
 	struct rb_root_cached ranges;
 	struct xarray chunks;
+	struct xarray deadlines;
 	unsigned long nr_waiters;
 	struct list_head waiters[WN_BUCKETS];
 };
@@ -132,6 +138,7 @@ struct wn_access {
 	u16 flags;
 	bool done;	/* it has happened: nothing to refuse */
 	bool nosleep;	/* who would have to wait is refused */
+	bool late;	/* who would have to wait has waited enough */
 };
 
 /* Pages of one file that are neighbours in a container too. */
@@ -140,6 +147,10 @@ struct wn_segment {
 	struct write_notify *wn;
 	pgoff_t first, last;
 	u64 offset;
+	/* While it is being armed: what it has now, had before, and which bits. */
+	struct wn_range *range;
+	struct list_head replaced;
+	unsigned long *armed;
 };
 
 static inline u64 wn_range_offset(const struct wn_range *range, pgoff_t index)
@@ -173,22 +184,29 @@ struct wn_chunk *wn_chunk_at(struct write_notify *wn, pgoff_t index);
 
 /* write_notify_range.c */
 extern struct mutex wn_claim_mutex;
-bool wn_may_claim(struct write_notify *wn, pgoff_t first, pgoff_t last,
-		  const struct wn_queue *queue);
-void wn_claim(struct wn_range *range, struct list_head *spares);
+/* Ranges that wn_claim() may need beside its own. */
+#define WN_CLAIM_SPARES	2
+int wn_may_claim(struct write_notify *wn, pgoff_t first, pgoff_t last,
+		 const struct wn_queue *queue, bool entitled);
+void wn_claim(struct wn_range *range, struct list_head *spares,
+	      struct list_head *replaced);
+void wn_unclaim(struct wn_range *range, struct list_head *replaced,
+		const unsigned long *armed);
 unsigned long wn_drop(struct wn_range *range, pgoff_t first, pgoff_t last,
 		      bool tell, struct list_head *spares);
 void wn_orphan(struct wn_range *range);
 bool wn_any_armed(struct write_notify *wn, pgoff_t first, pgoff_t last);
-void wn_arm(struct write_notify *wn, pgoff_t first, pgoff_t last);
+void wn_arm(struct write_notify *wn, pgoff_t first, pgoff_t last,
+	    unsigned long *before);
+void wn_mark_written(struct write_notify *wn, pgoff_t first, pgoff_t last);
 unsigned long wn_resolve(struct write_notify *wn, pgoff_t first, pgoff_t last,
 			 bool go);
-void wn_free_spares(struct list_head *spares);
+void wn_free_ranges(struct list_head *ranges);
 int wn_alloc_spares(struct list_head *spares, unsigned int nr);
 
 /* write_notify_wait.c */
 enum wn_verdict wn_wait(struct write_notify *wn, pgoff_t index,
-			const struct wn_access *access, unsigned int state);
+			struct wn_access *access, unsigned int state);
 unsigned long wn_wake(struct write_notify *wn, pgoff_t first, pgoff_t last,
 		      enum wn_verdict verdict);
 bool wn_has_waiter(struct write_notify *wn, pgoff_t index);
@@ -202,7 +220,7 @@ vm_fault_t wn_fault_sleep(struct write_notify *wn, pgoff_t index,
 int wn_enable(struct write_notify *wn);
 void wn_protect(struct write_notify *wn, pgoff_t first, pgoff_t last);
 unsigned long wn_settle(struct write_notify *wn, pgoff_t first, pgoff_t last,
-			unsigned long *pinned);
+			bool mark, unsigned long *pinned);
 
 /* write_notify_queue.c */
 struct wn_queue *wn_queue_alloc(unsigned int len);

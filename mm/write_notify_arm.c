@@ -22,6 +22,7 @@
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
+#include <linux/oom.h>
 #include <linux/pagevec.h>
 #include <linux/rmap.h>
 #include <linux/sched/mm.h>
@@ -79,6 +80,9 @@ static int fix_mm(struct mm_struct *mm, struct address_space *mapping)
 
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
+	/* A fork that failed leaves a tree behind that must not be walked. */
+	if (check_stable_address_space(mm))
+		goto out_unlock;
 	vma_iter_init(&vmi, mm, 0);
 	for_each_vma(vmi, vma) {
 		if (!vma->vm_file || vma->vm_file->f_mapping != mapping ||
@@ -87,6 +91,7 @@ static int fix_mm(struct mm_struct *mm, struct address_space *mapping)
 		vma_start_write(vma);
 		vma_set_page_prot(vma);
 	}
+out_unlock:
 	mmap_write_unlock(mm);
 	return 0;
 }
@@ -112,7 +117,10 @@ int wn_enable(struct write_notify *wn)
 	if (smp_load_acquire(&wn->enabled))
 		return 0;
 	set_bit(AS_WRITE_NOTIFY, &wn->mapping->flags);
-	/* Whoever maps the file from now on sees the flag or is found. */
+	/*
+	 * Whoever maps the file from now on sees the flag or is found; pairs
+	 * with the one in vma_write_notify_prot().
+	 */
 	smp_mb__after_atomic();
 	do {
 		nr = find_mms(wn->mapping, mms);
@@ -121,6 +129,8 @@ int wn_enable(struct write_notify *wn)
 				err = fix_mm(mms[i], wn->mapping);
 			mmput(mms[i]);
 		}
+		if (fatal_signal_pending(current))
+			err = -EINTR;
 	} while (nr && !err);
 	if (!err)
 		/* No mapping has the bit; pairs with the acquire above. */
@@ -361,8 +371,9 @@ static bool folio_pinned(struct folio *folio)
 }
 
 /* Pages of a folio from @first to @last: is the folio held for long? */
-static unsigned long settle_folio(struct folio *folio, pgoff_t first,
-				  pgoff_t last, unsigned long *pinned)
+static unsigned long settle_folio(struct write_notify *wn, struct folio *folio,
+				  pgoff_t first, pgoff_t last, bool mark,
+				  unsigned long *pinned)
 {
 	unsigned long nr = 0;
 	pgoff_t from, to;
@@ -375,6 +386,8 @@ static unsigned long settle_folio(struct folio *folio, pgoff_t first,
 		nr = to - from + 1;
 		if (pinned)
 			bitmap_set(pinned, from - first, nr);
+		if (mark)
+			wn_mark_written(wn, from, to);
 	}
 	folio_unlock(folio);
 	return nr;
@@ -385,6 +398,7 @@ static unsigned long settle_folio(struct folio *folio, pgoff_t first,
  * @wn: the file
  * @first: first page
  * @last: last page
+ * @mark: pinned pages count as written, as they may be unseen
  * @pinned: bitmap to add pinned pages to, from @first on; or NULL
  *
  * Context: after wn_protect(): whoever pins a page has had a writable entry
@@ -392,7 +406,7 @@ static unsigned long settle_folio(struct folio *folio, pgoff_t first,
  * Return: pages that are pinned.
  */
 unsigned long wn_settle(struct write_notify *wn, pgoff_t first, pgoff_t last,
-			unsigned long *pinned)
+			bool mark, unsigned long *pinned)
 {
 	struct folio_batch batch;
 	pgoff_t index = first;
@@ -402,8 +416,8 @@ unsigned long wn_settle(struct write_notify *wn, pgoff_t first, pgoff_t last,
 	folio_batch_init(&batch);
 	while (filemap_get_folios(wn->mapping, &index, last, &batch)) {
 		for (i = 0; i < folio_batch_count(&batch); i++)
-			nr += settle_folio(batch.folios[i], first, last,
-					   pinned);
+			nr += settle_folio(wn, batch.folios[i], first, last,
+					   mark, pinned);
 		folio_batch_release(&batch);
 		cond_resched();
 	}

@@ -9,6 +9,8 @@
  * Locks: read_mutex for who takes records out, outside of user memory faults'
  * locks; lock for the ring itself. See write_notify.h.
  */
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/pid_namespace.h>
 #include <linux/poll.h>
@@ -39,6 +41,8 @@ struct wn_event {
  * @read_mutex: whoever takes records out
  * @lock: guards the ring and the counters
  * @wait: readers and pollers
+ * @cred: of who made the notify fd
+ * @sees_all: may he look into every process?
  * @ranges: struct wn_range, under notify_mutex of the container
  * @len: records without the one for an overflow
  * @head: the next one to be read
@@ -51,6 +55,8 @@ struct wn_queue {
 	struct mutex read_mutex;	/* outer, see above */
 	spinlock_t lock;		/* under wn->lock */
 	wait_queue_head_t wait;
+	const struct cred *cred;
+	bool sees_all;
 	struct list_head ranges;
 	unsigned int len;
 	unsigned int head;
@@ -81,6 +87,8 @@ struct wn_queue *wn_queue_alloc(unsigned int len)
 	spin_lock_init(&queue->lock);
 	init_waitqueue_head(&queue->wait);
 	INIT_LIST_HEAD(&queue->ranges);
+	queue->cred = get_current_cred();
+	queue->sees_all = capable(CAP_SYS_PTRACE);
 	queue->len = len;
 	return queue;
 }
@@ -105,7 +113,17 @@ void wn_queue_free(struct wn_queue *queue)
 	for (i = 0; i < queue->nr; i++)
 		event_put(ring_at(queue, i));
 	kvfree(queue->ring);
+	put_cred(queue->cred);
 	kfree(queue);
+}
+
+/*
+ * Where a process of somebody else has its memory is not told to all who may
+ * write to the file.
+ */
+static bool may_see_address(const struct wn_queue *queue)
+{
+	return queue->sees_all || uid_eq(current_uid(), queue->cred->euid);
 }
 
 /* The place for one more event; NULL if it is dropped. */
@@ -119,7 +137,7 @@ static struct wn_event *ring_add(struct wn_queue *queue)
 		*event = (struct wn_event) { .seq = queue->seq++ };
 		return event;
 	}
-	if (queue->nr == queue->len) {
+	if (ring_at(queue, queue->nr - 1)->type != PTSHARE_EVENT_OVERFLOW) {
 		event = ring_at(queue, queue->nr++);
 		*event = (struct wn_event) {
 			.type		= PTSHARE_EVENT_OVERFLOW,
@@ -160,7 +178,7 @@ void wn_queue_add(struct wn_range *range, u16 type, u16 flags, pgoff_t index,
 		event->cookie = range->params.cookie;
 		event->offset = wn_range_offset(range, index);
 		event->length = (u64)nr << PAGE_SHIFT;
-		event->addr = addr;
+		event->addr = may_see_address(queue) ? addr : 0;
 		event->time_ns = ktime_get_ns();
 		event->pid = get_pid(task_tgid(current));
 		event->tid = get_pid(task_pid(current));

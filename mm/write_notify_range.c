@@ -6,6 +6,7 @@
  * and dropped here. Memory for the cuts is allocated before: dropping is part
  * of calls that must not fail half way. Lock order in write_notify.h.
  */
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/slab.h>
 
@@ -17,26 +18,29 @@
  */
 DEFINE_MUTEX(wn_claim_mutex);
 
-/* Are the pages free, this queue's own, or left behind by a notify fd? */
-bool wn_may_claim(struct write_notify *wn, pgoff_t first, pgoff_t last,
-		  const struct wn_queue *queue)
+/*
+ * May a queue have the pages? Those are free that nobody watches, or itself;
+ * what a notify fd has left behind is for who may stall the file's writers.
+ */
+int wn_may_claim(struct write_notify *wn, pgoff_t first, pgoff_t last,
+		 const struct wn_queue *queue, bool entitled)
 {
 	struct interval_tree_node *it;
 	struct wn_range *range;
-	bool free = true;
+	int err = 0;
 
 	lockdep_assert_held(&wn_claim_mutex);
 	spin_lock(&wn->lock);
-	for (it = interval_tree_iter_first(&wn->ranges, first, last); it;
-	     it = interval_tree_iter_next(it, first, last)) {
+	for (it = interval_tree_iter_first(&wn->ranges, first, last);
+	     it && !err; it = interval_tree_iter_next(it, first, last)) {
 		range = container_of(it, struct wn_range, it);
-		if (range->queue && range->queue != queue) {
-			free = false;
-			break;
-		}
+		if (range->queue && range->queue != queue)
+			err = -EBUSY;
+		else if (!range->queue && !entitled)
+			err = -EPERM;
 	}
 	spin_unlock(&wn->lock);
-	return free;
+	return err;
 }
 
 int wn_alloc_spares(struct list_head *spares, unsigned int nr)
@@ -52,106 +56,187 @@ int wn_alloc_spares(struct list_head *spares, unsigned int nr)
 	return 0;
 }
 
-void wn_free_spares(struct list_head *spares)
-{
-	struct wn_range *range, *next;
-
-	list_for_each_entry_safe(range, next, spares, node)
-		kfree(range);
-	INIT_LIST_HEAD(spares);
-}
-
 /* Under wn->lock the tree, under notify_mutex the list of the queue. */
 static void range_insert(struct wn_range *range)
 {
+	lockdep_assert_held(&range->wn->lock);
 	interval_tree_insert(&range->it, &range->wn->ranges);
-	if (range->queue) {
-		ihold(range->wn->mapping->host);
+	if (range->queue)
 		list_add_tail(&range->node, wn_queue_ranges(range->queue));
-	}
 }
 
-/* Where it is not in the tree: its bounds may be changed. */
-static void range_set_start(struct wn_range *range, pgoff_t start)
+static void range_remove(struct wn_range *range)
 {
-	range->offset = wn_range_offset(range, start);
-	range->it.start = start;
+	lockdep_assert_held(&range->wn->lock);
+	interval_tree_remove(&range->it, &range->wn->ranges);
+	if (range->queue)
+		list_del(&range->node);
+}
+
+/* A spare becomes another part of @range; neither is in the tree. */
+static struct wn_range *range_part(const struct wn_range *range, pgoff_t start,
+				   pgoff_t last, struct list_head *spares)
+{
+	struct wn_range *part;
+
+	part = list_first_entry(spares, struct wn_range, node);
+	list_del(&part->node);
+	part->wn = range->wn;
+	part->file = range->file ? get_file(range->file) : NULL;
+	part->queue = range->queue;
+	part->params = range->params;
+	part->offset = wn_range_offset(range, start);
+	part->it.start = start;
+	part->it.last = last;
+	return part;
 }
 
 /*
- * Takes the pages from @first to @last out of @range. What is left of it stays,
- * for which a spare may be needed. Returns whether nothing is left.
+ * Takes the pages from @first to @last out of @range, which goes back into the
+ * tree with what is left of it. Returns what was taken, in no tree and no list.
+ * Takes up to two spares.
  */
-static bool range_cut(struct wn_range *range, pgoff_t first, pgoff_t last,
-		      struct list_head *spares)
+static struct wn_range *range_cut(struct wn_range *range, pgoff_t first,
+				  pgoff_t last, struct list_head *spares)
 {
-	struct write_notify *wn = range->wn;
-	struct wn_range *rest;
+	struct wn_range *taken;
 
-	lockdep_assert_held(&wn->lock);
-	interval_tree_remove(&range->it, &wn->ranges);
-	if (range->it.start < first && range->it.last > last) {
-		rest = list_first_entry(spares, struct wn_range, node);
-		list_del(&rest->node);
-		rest->wn = wn;
-		rest->queue = range->queue;
-		rest->params = range->params;
-		rest->it.last = range->it.last;
-		rest->it.start = range->it.start;
-		rest->offset = range->offset;
-		range_set_start(rest, last + 1);
-		range_insert(rest);
-		range->it.last = first - 1;
-	} else if (range->it.start < first) {
-		range->it.last = first - 1;
-	} else if (range->it.last > last) {
-		range_set_start(range, last + 1);
+	first = max(first, range->it.start);
+	last = min(last, range->it.last);
+	range_remove(range);
+	if (range->it.start == first && range->it.last == last)
+		return range;
+	taken = range_part(range, first, last, spares);
+	if (range->it.start == first) {
+		range->offset = wn_range_offset(range, last + 1);
+		range->it.start = last + 1;
 	} else {
-		return true;
+		if (range->it.last > last)
+			range_insert(range_part(range, last + 1,
+						range->it.last, spares));
+		range->it.last = first - 1;
 	}
-	interval_tree_insert(&range->it, &wn->ranges);
-	return false;
+	range_insert(range);
+	return taken;
 }
 
-/* Not under wn->lock: it may be the last reference on the inode. */
 static void range_free(struct wn_range *range)
 {
-	if (range->queue) {
-		list_del(&range->node);
-		iput(range->wn->mapping->host);
-	}
+	if (range->file)
+		fput(range->file);
 	kfree(range);
+}
+
+/* Ranges that are in no tree, linked by @node. */
+void wn_free_ranges(struct list_head *ranges)
+{
+	struct wn_range *range, *next;
+
+	list_for_each_entry_safe(range, next, ranges, node)
+		range_free(range);
+	INIT_LIST_HEAD(ranges);
 }
 
 /**
  * wn_claim - make a range the owner of its pages
- * @range: filled in; wn_may_claim() was true
- * @spares: at least one
+ * @range: filled in; wn_may_claim() was 0
+ * @spares: WN_CLAIM_SPARES at least
+ * @replaced: gets what had the pages before, for wn_unclaim() or
+ *	wn_free_ranges()
  *
  * Ranges of the same queue and those without one give way, and keep their bits.
+ * At no moment has an armed page no range.
  *
  * Context: under notify_mutex and wn_claim_mutex, since wn_may_claim().
  */
-void wn_claim(struct wn_range *range, struct list_head *spares)
+void wn_claim(struct wn_range *range, struct list_head *spares,
+	      struct list_head *replaced)
 {
 	pgoff_t first = range->it.start, last = range->it.last;
 	struct write_notify *wn = range->wn;
 	struct wn_range *old;
 
 	lockdep_assert_held(&wn_claim_mutex);
-	do {
-		spin_lock(&wn->lock);
-		old = wn_first_range(wn, first, last);
-		if (!old) {
-			range_insert(range);
-		} else if (!range_cut(old, first, last, spares)) {
-			spin_unlock(&wn->lock);
+	spin_lock(&wn->lock);
+	while ((old = wn_first_range(wn, first, last))) {
+		old = range_cut(old, first, last, spares);
+		list_add_tail(&old->node, replaced);
+	}
+	range_insert(range);
+	spin_unlock(&wn->lock);
+}
+
+/* Within a chunk, under wn->lock: what was not armed before is not now. */
+static void unarm_chunk(struct write_notify *wn, pgoff_t first, pgoff_t last,
+			const unsigned long *armed, pgoff_t base, bool owned)
+{
+	struct wn_chunk *chunk = wn_chunk_at(wn, first);
+	unsigned long bit;
+	pgoff_t index;
+
+	lockdep_assert_held(&wn->lock);
+	for (index = first; index <= last; index++) {
+		bit = index % WN_CHUNK_PAGES;
+		if (!test_bit(index - base, armed))
+			clear_bit(bit, chunk->armed);
+		if (owned)
 			continue;
-		}
+		__clear_bit(bit, chunk->written);
+		__clear_bit(bit, chunk->told);
+	}
+	wn_wake(wn, first, last, WN_GO);
+}
+
+static void unarm(struct write_notify *wn, pgoff_t first, pgoff_t last,
+		  const unsigned long *armed, pgoff_t base, bool owned)
+{
+	pgoff_t end;
+
+	for (; first <= last; first = end + 1) {
+		end = min(last, first | (WN_CHUNK_PAGES - 1));
+		spin_lock(&wn->lock);
+		unarm_chunk(wn, first, end, armed, base, owned);
 		spin_unlock(&wn->lock);
-		if (old)
-			range_free(old);
-	} while (old);
+		cond_resched();
+	}
+}
+
+/**
+ * wn_unclaim - undo wn_claim() and wn_arm()
+ * @range: that was claimed; it is freed
+ * @replaced: of wn_claim(), of this range; empty afterwards
+ * @armed: of wn_arm()
+ *
+ * Context: under notify_mutex.
+ */
+void wn_unclaim(struct wn_range *range, struct list_head *replaced,
+		const unsigned long *armed)
+{
+	pgoff_t base = range->it.start, next = base;
+	struct write_notify *wn = range->wn;
+	struct wn_range *old, *n;
+
+	/* While the range has them still: an armed page has a range. */
+	list_for_each_entry(old, replaced, node) {
+		if (old->it.start > next)
+			unarm(wn, next, old->it.start - 1, armed, base, false);
+		unarm(wn, old->it.start, old->it.last, armed, base, true);
+		next = old->it.last + 1;
+	}
+	if (next <= range->it.last)
+		unarm(wn, next, range->it.last, armed, base, false);
+
+	mutex_lock(&wn_claim_mutex);
+	spin_lock(&wn->lock);
+	range_remove(range);
+	list_for_each_entry_safe(old, n, replaced, node) {
+		list_del(&old->node);
+		range_insert(old);
+	}
+	spin_unlock(&wn->lock);
+	wn_free_chunks(wn, range->it.start, range->it.last);
+	mutex_unlock(&wn_claim_mutex);
+	range_free(range);
 }
 
 /* Lets everybody write from @first to @last, which the range has. */
@@ -184,7 +269,7 @@ static unsigned long disarm(struct wn_range *range, pgoff_t first,
  * @first: first page
  * @last: last page
  * @tell: PTSHARE_EVENT_DISARMED to its queue
- * @spares: at least one if @range has pages on both sides
+ * @spares: two at least, unless it is all of @range
  *
  * Writers go on, and nothing is recorded. The range may be gone afterwards.
  *
@@ -194,27 +279,24 @@ static unsigned long disarm(struct wn_range *range, pgoff_t first,
 unsigned long wn_drop(struct wn_range *range, pgoff_t first, pgoff_t last,
 		      bool tell, struct list_head *spares)
 {
+	struct file *file = get_file(range->file);
 	struct write_notify *wn = range->wn;
-	struct inode *inode = wn->mapping->host;
 	unsigned long woken;
-	bool gone;
 
 	first = max(first, range->it.start);
 	last = min(last, range->it.last);
-	ihold(inode);
 	mutex_lock(&wn_claim_mutex);
 	woken = disarm(range, first, last);
 	spin_lock(&wn->lock);
 	if (tell)
 		wn_queue_add(range, PTSHARE_EVENT_DISARMED, 0, first,
 			     last - first + 1, 0);
-	gone = range_cut(range, first, last, spares);
+	range = range_cut(range, first, last, spares);
 	spin_unlock(&wn->lock);
-	if (gone)
-		range_free(range);
+	range_free(range);
 	wn_free_chunks(wn, first, last);
 	mutex_unlock(&wn_claim_mutex);
-	iput(inode);
+	fput(file);
 	return woken;
 }
 
@@ -227,16 +309,17 @@ unsigned long wn_drop(struct wn_range *range, pgoff_t first, pgoff_t last,
 void wn_orphan(struct wn_range *range)
 {
 	struct write_notify *wn = range->wn;
-	struct inode *inode = wn->mapping->host;
+	struct file *file = range->file;
 
 	mutex_lock(&wn_claim_mutex);
 	spin_lock(&wn->lock);
 	list_del(&range->node);
 	range->queue = NULL;
+	range->file = NULL;
 	wn_wake(wn, range->it.start, range->it.last, WN_FAIL);
 	spin_unlock(&wn->lock);
 	mutex_unlock(&wn_claim_mutex);
-	iput(inode);
+	fput(file);
 }
 
 /* --- bits ------------------------------------------------------------------ */
@@ -257,28 +340,49 @@ bool wn_any_armed(struct write_notify *wn, pgoff_t first, pgoff_t last)
  * @wn: the file
  * @first: first page
  * @last: last page; all of them are in ranges
+ * @before: which of them, from @first on, were armed; or NULL
  *
  * Whoever waits asks again: it may be another mode by now. Followed by
  * wn_protect().
  *
  * Context: under notify_mutex of who has the ranges.
  */
-void wn_arm(struct write_notify *wn, pgoff_t first, pgoff_t last)
+void wn_arm(struct write_notify *wn, pgoff_t first, pgoff_t last,
+	    unsigned long *before)
 {
 	struct wn_chunk *chunk;
-	unsigned long bit, nr, i;
+	unsigned long bit, i;
+	pgoff_t index, end;
 
-	for (; first <= last; first += nr) {
-		bit = first % WN_CHUNK_PAGES;
-		nr = min(last - first + 1, WN_CHUNK_PAGES - bit);
+	for (index = first; index <= last; index = end + 1) {
+		end = min(last, index | (WN_CHUNK_PAGES - 1));
+		bit = index % WN_CHUNK_PAGES;
 		spin_lock(&wn->lock);
-		chunk = wn_chunk_at(wn, first);
-		bitmap_clear(chunk->told, bit, nr);
-		for (i = 0; i < nr; i++)
-			set_bit(bit + i, chunk->armed);
-		wn_wake(wn, first, first + nr - 1, WN_GO);
+		chunk = wn_chunk_at(wn, index);
+		bitmap_clear(chunk->told, bit, end - index + 1);
+		for (i = 0; i <= end - index; i++)
+			if (test_and_set_bit(bit + i, chunk->armed) && before)
+				__set_bit(index - first + i, before);
+		wn_wake(wn, index, end, WN_GO);
 		spin_unlock(&wn->lock);
 		cond_resched();
+	}
+}
+
+/* Of ranges: SCAN is to tell these pages, whoever has or has not written. */
+void wn_mark_written(struct write_notify *wn, pgoff_t first, pgoff_t last)
+{
+	struct wn_chunk *chunk;
+	pgoff_t end;
+
+	for (; first <= last; first = end + 1) {
+		end = min(last, first | (WN_CHUNK_PAGES - 1));
+		spin_lock(&wn->lock);
+		chunk = wn_chunk_at(wn, first);
+		if (chunk)
+			bitmap_set(chunk->written, first % WN_CHUNK_PAGES,
+				   end - first + 1);
+		spin_unlock(&wn->lock);
 	}
 }
 

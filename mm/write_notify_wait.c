@@ -94,10 +94,14 @@ static unsigned long wake_bucket(struct write_notify *wn,
 unsigned long wn_wake(struct write_notify *wn, pgoff_t first, pgoff_t last,
 		      enum wn_verdict verdict)
 {
-	unsigned long nr = 0;
+	unsigned long nr = 0, index;
+	void *deadline;
 	unsigned int i;
 
 	lockdep_assert_held(&wn->lock);
+	if (!xa_empty(&wn->deadlines))
+		xa_for_each_range(&wn->deadlines, index, deadline, first, last)
+			xa_erase(&wn->deadlines, index);
 	if (!wn->nr_waiters)
 		return 0;
 	if (first == last)
@@ -107,13 +111,33 @@ unsigned long wn_wake(struct write_notify *wn, pgoff_t first, pgoff_t last,
 	return nr;
 }
 
+/*
+ * When the page has waited enough: since the first who waited for it, so that
+ * signals, after which a writer comes back, give nobody more time. Without
+ * memory to remember it everybody waits by himself.
+ */
+static long waiter_patience(struct write_notify *wn, pgoff_t index, u64 timeout)
+{
+	unsigned long now = jiffies, delay;
+	void *deadline;
+
+	if (timeout == U64_MAX)
+		return MAX_SCHEDULE_TIMEOUT;
+	deadline = xa_load(&wn->deadlines, index);
+	if (deadline)
+		return max_t(long, xa_to_value(deadline) - now, 0);
+	delay = min_t(u64, nsecs_to_jiffies64(timeout) + 1,
+		      MAX_SCHEDULE_TIMEOUT / 2);
+	xa_store(&wn->deadlines, index, xa_mk_value(now + delay), GFP_NOWAIT);
+	return delay;
+}
+
 /* Joins those who wait; the first one for a page is told. */
 static long waiter_add(struct write_notify *wn, struct wn_waiter *waiter,
 		       const struct wn_access *access)
 {
 	struct wn_range *range = wn_first_range(wn, waiter->index,
 						waiter->index);
-	u64 timeout = range->params.timeout_ns;
 
 	if (!wn_has_waiter(wn, waiter->index))
 		wn_queue_add(range, PTSHARE_EVENT_WRITE,
@@ -121,29 +145,21 @@ static long waiter_add(struct write_notify *wn, struct wn_waiter *waiter,
 			     waiter->index, 1, access->addr);
 	list_add_tail(&waiter->node, bucket(wn, waiter->index));
 	wn->nr_waiters++;
-	if (timeout == U64_MAX)
-		return MAX_SCHEDULE_TIMEOUT;
-	return min_t(u64, nsecs_to_jiffies64(timeout) + 1,
-		     MAX_SCHEDULE_TIMEOUT - 1);
+	return waiter_patience(wn, waiter->index, range->params.timeout_ns);
 }
 
 /* Nobody has decided: out of patience, or a signal. */
 static enum wn_verdict waiter_leave(struct write_notify *wn,
 				    struct wn_waiter *waiter,
-				    const struct wn_access *access, bool expired)
+				    struct wn_access *access, bool expired)
 {
-	struct wn_access late = *access;
-	struct wn_chunk *chunk;
+	pgoff_t index = waiter->index;
 
 	waiter_del(wn, waiter);
 	if (!expired)
 		return WN_WAIT;
-	late.flags |= PTSHARE_EVENT_F_TIMEOUT;
-	chunk = wn_chunk_at(wn, waiter->index);
-	if (chunk && test_bit(waiter->index % WN_CHUNK_PAGES, chunk->armed))
-		wn_grant(wn, wn_first_range(wn, waiter->index, waiter->index),
-			 waiter->index, 1, &late);
-	return WN_GO;
+	access->late = true;
+	return wn_ask_locked(wn, &index, index, access);
 }
 
 static long waiter_sleep(struct wn_waiter *waiter, unsigned int state,
@@ -164,14 +180,14 @@ static long waiter_sleep(struct wn_waiter *waiter, unsigned int state,
  * wn_wait - sleep until a page may be written
  * @wn: the file, of which the caller holds a reference
  * @index: the page
- * @access: who writes, and how
+ * @access: who writes, and how; it is late if nobody has decided in time
  * @state: TASK_INTERRUPTIBLE or TASK_KILLABLE
  *
  * Context: no locks.
  * Return: WN_GO, WN_FAIL, or WN_WAIT if a signal came first.
  */
 enum wn_verdict wn_wait(struct write_notify *wn, pgoff_t index,
-			const struct wn_access *access, unsigned int state)
+			struct wn_access *access, unsigned int state)
 {
 	struct wn_waiter waiter = {
 		.task = current, .index = index, .verdict = WN_WAIT,

@@ -10,7 +10,15 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 
+struct iov_iter;
+struct kiocb;
 struct write_notify;
+
+/* What write_notify_again() keeps between the parts of a write(2). */
+struct write_notify_state {
+	ssize_t done;
+	bool late;
+};
 
 /* Between write_notify_begin() and its caller: ask without locks first. */
 #define EWRITENOTIFY	540
@@ -24,7 +32,9 @@ vm_fault_t write_notify_fault(struct vm_fault *vmf);
 vm_fault_t write_notify_wp(struct vm_fault *vmf);
 int write_notify_begin(struct folio *folio, loff_t pos, size_t len);
 int write_notify_fill(struct address_space *mapping, pgoff_t index);
-int write_notify_sleep(struct address_space *mapping, loff_t pos, loff_t len);
+bool write_notify_again(struct kiocb *iocb, struct iov_iter *from, ssize_t *ret,
+			struct write_notify_state *state);
+void write_notify_poked(struct page *page, unsigned long addr);
 int write_notify_change(struct address_space *mapping, loff_t pos, loff_t len);
 void write_notify_changed(struct address_space *mapping, loff_t pos,
 			  loff_t len);
@@ -59,11 +69,26 @@ static inline bool vma_write_notify_armed(struct vm_area_struct *vma,
 	return vma_write_notify(vma) && write_notify_armed(vma, addr, nr);
 }
 
+/**
+ * vma_write_notify_prot - was the flag set while vm_page_prot was made?
+ * @vma: the mapping, whose vm_page_prot was stored
+ *
+ * Either the caller sees the flag, or wn_enable() sees what the caller stored.
+ */
+static inline bool vma_write_notify_prot(const struct vm_area_struct *vma)
+{
+	if (!(vma->vm_flags & VM_SHARED) || !vma->vm_file)
+		return false;
+	smp_mb(); /* pairs with the one in wn_enable() */
+	return mapping_write_notify(vma->vm_file->f_mapping);
+}
+
 #else /* CONFIG_PTSHARE */
 
 /* Macros: what the callers become must not depend on what is inlined when. */
 #define mapping_write_notify(mapping)			(false && (mapping))
 #define vma_write_notify(vma)				(false && (vma))
+#define vma_write_notify_prot(vma)			(false && (vma))
 #define vma_write_notify_armed(vma, addr, nr)	\
 	(false && (vma) && (addr) && (nr))
 
@@ -89,10 +114,15 @@ static inline int write_notify_fill(struct address_space *mapping,
 	return 0;
 }
 
-static inline int write_notify_sleep(struct address_space *mapping, loff_t pos,
-				     loff_t len)
+static inline bool write_notify_again(struct kiocb *iocb, struct iov_iter *from,
+				      ssize_t *ret,
+				      struct write_notify_state *state)
 {
-	return 0;
+	return false;
+}
+
+static inline void write_notify_poked(struct page *page, unsigned long addr)
+{
 }
 
 static inline int write_notify_change(struct address_space *mapping, loff_t pos,

@@ -352,7 +352,8 @@ struct ptshare_notify {
  * @on_close: PTSHARE_CLOSE_ALLOW or _SIGNAL
  * @__reserved: must be 0
  * @timeout_ns: how long a writer sleeps at most before it goes on, in
- *	nanoseconds; 0 for 10 seconds; ~0 for ever, with CAP_SYS_PTRACE
+ *	nanoseconds, counted from the first that sleeps for a page; 0 for 10
+ *	seconds; more than an hour, or ~0 for ever, needs CAP_SYS_PTRACE
  * @armed_bytes: result: bytes armed
  * @pinned: result: bytes of pages that a device or the kernel holds for long and
  *	may write unseen
@@ -482,7 +483,8 @@ struct ptshare_scan {
  * @cookie: of the arming
  * @offset: in the container, in bytes
  * @length: bytes, whole pages
- * @addr: address of the access, 0 with PTSHARE_EVENT_F_SYSCALL
+ * @addr: address of the access, 0 with PTSHARE_EVENT_F_SYSCALL, and 0 for a
+ *	process of another user unless the notify fd was made with CAP_SYS_PTRACE
  * @seq: goes up by 1 for each event, also for those that were dropped
  * @time_ns: CLOCK_MONOTONIC
  * @pid: process that writes, in the reader's pid namespace; 0 if not visible
