@@ -61,6 +61,8 @@ void skip(const char *mode, const char *why);
 
 /* Nanoseconds, or instructions when opt.counted. */
 __u64 now(void);
+/* Nanoseconds that this process has had a CPU. */
+__u64 cpu_now(void);
 /* Ends the program if opt.counted and now() counts something else. */
 void now_check(void);
 /* Makes the kernel add up what its processors still hold apart. */
@@ -131,14 +133,6 @@ void peer_close(struct peer *p);
 char *peer_map(const struct peer *p, enum place place);
 void peer_unmap(const struct peer *p, char *win);
 
-/*
- * Runs @one in every mode with 1000 processes, with what it took in the plain
- * mode, 0 before that, and judges how many times faster share=pud is.
- */
-void against_plain(double (*one)(enum peer_mode mode, unsigned int nr,
-				 double plain),
-		   const char *rule, const char *what, double limit);
-
 /* --- crew.c: processes that do the same at a time ---------------------- */
 
 struct slot {
@@ -186,6 +180,7 @@ long long crew_max_faults(const struct crew *c, unsigned int first,
 /* Sum of VmPTE in kB. */
 long long crew_vmpte(const struct crew *c);
 
+void job_nothing(struct worker *w, unsigned long unused);
 void job_map(struct worker *w, unsigned long place);
 void job_unmap(struct worker *w, unsigned long unused);
 /* @step as above; 0: every page. */

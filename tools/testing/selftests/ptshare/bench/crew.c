@@ -141,6 +141,10 @@ static noreturn void work(struct worker *w, struct board *b)
 	}
 }
 
+void job_nothing(struct worker *w, unsigned long unused)
+{
+}
+
 void job_map(struct worker *w, unsigned long place)
 {
 	w->win = peer_map(w->peer, place);
@@ -166,10 +170,6 @@ void job_write(struct worker *w, unsigned long step)
 
 /* --- in the parent ------------------------------------------------------ */
 
-static void nothing(struct worker *w, unsigned long unused)
-{
-}
-
 void crew_start(struct crew *c, const struct peer *peer, unsigned int nr)
 {
 	struct worker w = { .peer = peer };
@@ -191,7 +191,7 @@ void crew_start(struct crew *c, const struct peer *peer, unsigned int nr)
 		if (!pid)
 			work(&w, c->board);
 	}
-	crew_run(c, nothing, 0);
+	crew_run(c, job_nothing, 0);
 }
 
 static void post(struct crew *c, const struct order *o)
@@ -248,7 +248,7 @@ void crew_measure(struct crew *c, bool on)
 void crew_busy(struct crew *c, unsigned int nr)
 {
 	c->board->order.busy = nr;
-	crew_run(c, nothing, 0);
+	crew_run(c, job_nothing, 0);
 }
 
 void crew_end(struct crew *c)

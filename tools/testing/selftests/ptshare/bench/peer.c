@@ -252,20 +252,3 @@ void peer_unmap(const struct peer *p, char *win)
 	if (win && munmap(win, p->maplen))
 		die("munmap of %s", mode_name(p->mode));
 }
-
-void against_plain(double (*one)(enum peer_mode mode, unsigned int nr,
-				 double plain),
-		   const char *rule, const char *what, double limit)
-{
-	const unsigned int nr = opt.quick ? 10 : 1000;
-	double plain = 0, took;
-	enum peer_mode mode;
-
-	for (mode = 0; mode < M_PEERS; mode++) {
-		took = one(mode, nr, plain);
-		if (mode == M_PLAIN)
-			plain = took;
-		if (mode == M_PUD && took && !opt.quick)
-			at_least(rule, what, plain / took, limit);
-	}
-}
