@@ -10,7 +10,7 @@
 #include "bench.h"
 
 #define BATCH	32	/* SWAP_CLUSTER_MAX */
-#define MOST	5	/* rounds */
+#define ROUNDS_RUNNING	45
 
 struct flushes {
 	long long sent, received;	/* /proc/vmstat */
@@ -31,12 +31,10 @@ static struct flushes flushes_now(void)
 struct cell {
 	enum peer_mode mode;
 	size_t len, want;
-	unsigned int nr, busy, repeat;
+	unsigned int nr, busy;
 	long long got;			/* bytes taken */
 	double took;
 	struct flushes f;
-	/* For each MiB taken, medians of the rounds. */
-	double received_per, cal_per;
 };
 
 /* EAGAIN: less than asked for was taken. Readers may bring it back at once. */
@@ -95,7 +93,7 @@ static bool open_in(struct peer *p, const struct cell *x, struct cg *cg)
 	return ok;
 }
 
-static bool measure_once(struct cell *x)
+static bool measure(struct cell *x)
 {
 	struct peer p;
 	struct crew c;
@@ -110,48 +108,15 @@ static bool measure_once(struct cell *x)
 	crew_end(&c);
 	peer_close(&p);
 	cg_destroy(&cg);
-	row_of(x);
 	return true;
 }
 
-/* Readers bring pages back while others are taken: no round is like another. */
-static bool measure(struct cell *x)
+static void skip_hugetlb(void)
 {
-	double received[MOST], cal[MOST];
-	const struct cell base = *x;
-	unsigned int i;
-
-	for (i = 0; i < base.repeat; i++) {
-		*x = base;
-		if (!measure_once(x))
-			return false;
-		received[i] = (double)x->f.received * MIB / (x->got ?: 1);
-		cal[i] = (double)x->f.cal * MIB / (x->got ?: 1);
-	}
-	x->received_per = stats_of(received, base.repeat).median;
-	x->cal_per = stats_of(cal, base.repeat).median;
-	return true;
-}
-
-/* hugetlbfs can't be reclaimed. */
-static void all_peers(struct cell base,
-		      void (*judge)(const struct cell *x, const struct cell *plain))
-{
-	struct cell plain = {}, x;
-	enum peer_mode mode;
-
 	skip("hugetlb", "reclaim: its pages are never reclaimed");
-	for (mode = 0; mode < M_PEERS; mode++) {
-		x = base;
-		x.mode = mode;
-		if (mode == M_HUGETLB || !measure(&x))
-			continue;
-		if (mode == M_PLAIN)
-			plain = x;
-		if (mode == M_PUD)
-			judge(&x, &plain);
-	}
 }
+
+/* --- nobody runs ---------------------------------------------------------- */
 
 static void judge_idle(const struct cell *x, const struct cell *plain)
 {
@@ -168,31 +133,128 @@ static void judge_idle(const struct cell *x, const struct cell *plain)
 
 void bench_reclaim_idle(void)
 {
-	struct cell base = { .len = 32 * MIB, .want = 16 * MIB, .nr = 100,
-			     .repeat = 1 };
+	struct cell base = { .len = 32 * MIB, .want = 16 * MIB, .nr = 100 };
+	struct cell plain = {}, x;
+	enum peer_mode mode;
 
 	if (opt.quick)
 		base = (struct cell) { .len = 4 * MIB, .want = 2 * MIB,
-				       .nr = 5, .repeat = 1 };
-	all_peers(base, judge_idle);
+				       .nr = 5 };
+	skip_hugetlb();
+	for (mode = 0; mode < M_PEERS; mode++) {
+		x = base;
+		x.mode = mode;
+		if (mode == M_HUGETLB || !measure(&x))
+			continue;
+		row_of(&x);
+		if (mode == M_PLAIN)
+			plain = x;
+		if (mode == M_PUD)
+			judge_idle(&x, &plain);
+	}
 }
 
-static void judge_running(const struct cell *x, const struct cell *plain)
+/* --- readers run ----------------------------------------------------------- */
+
+/* What is compared of one mode: medians of the rounds. */
+struct middle {
+	double got, sent, received, cal, took;
+	struct stats received_per, cal_per;	/* for each MiB taken */
+};
+
+static double per_mib(const struct cell *x, long long count)
+{
+	return (double)count * MIB / (x->got ?: 1);
+}
+
+static struct middle middle_of(const struct cell *x, int nr)
+{
+	double v[7][ROUNDS_RUNNING];
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		v[0][i] = x[i].got;
+		v[1][i] = x[i].f.sent;
+		v[2][i] = x[i].f.received;
+		v[3][i] = x[i].f.cal;
+		v[4][i] = x[i].took;
+		v[5][i] = per_mib(x + i, x[i].f.received);
+		v[6][i] = per_mib(x + i, x[i].f.cal);
+	}
+	return (struct middle) {
+		.got = stats_of(v[0], nr).median,
+		.sent = stats_of(v[1], nr).median,
+		.received = stats_of(v[2], nr).median,
+		.cal = stats_of(v[3], nr).median,
+		.took = stats_of(v[4], nr).median,
+		.received_per = stats_of(v[5], nr),
+		.cal_per = stats_of(v[6], nr),
+	};
+}
+
+static void row_of_middle(const struct cell *x, const struct middle *m, int nr)
+{
+	row_begin("running");
+	row_str("mode", mode_name(x->mode));
+	row_int("cpus", sysconf(_SC_NPROCESSORS_ONLN));
+	row_int("N", x->nr);
+	row_int("running", x->busy);
+	row_int("rounds", nr);
+	row_int("wanted_kB", x->want / KIB);
+	row_int("taken_kB", m->got / KIB);
+	row_int("remote_flush", m->sent);
+	row_int("received", m->received);
+	row_int("CAL", m->cal);
+	row_num("received_per_MiB", m->received_per.median);
+	row_num("least", m->received_per.min);
+	row_num("most", m->received_per.max);
+	row_num("CAL_per_MiB", m->cal_per.median);
+	row_cost("took", m->took);
+	row_end();
+}
+
+static void judge_running(const struct middle *x, const struct middle *plain)
 {
 	at_most("A5", "flushes received per MiB, 2 readers, as many as plain's; pud",
-		x->received_per, plain->received_per);
+		x->received_per.median, plain->received_per.median);
 	at_most("A5", "CAL interrupts per MiB, 2 readers, as many as plain's; pud",
-		x->cal_per, plain->cal_per);
+		x->cal_per.median, plain->cal_per.median);
 }
 
+/*
+ * Readers bring pages back while others are taken, so no round is like another:
+ * the modes take turns, that what changes with time meets all of them.
+ */
 void bench_reclaim_running(void)
 {
+	static struct cell x[M_PEERS][ROUNDS_RUNNING];
 	struct cell base = { .len = 16 * MIB, .want = 4 * MIB, .nr = 20,
-			     .busy = 2, .repeat = MOST };
+			     .busy = 2 };
+	const int nr = opt.quick ? 3 : ROUNDS_RUNNING;
+	struct middle m, plain = {};
+	enum peer_mode mode;
+	int i;
 
 	if (opt.quick)
 		base.want = MIB;
-	all_peers(base, judge_running);
+	skip_hugetlb();
+	for (i = 0; i < nr; i++)
+		for (mode = 0; mode < M_PEERS; mode++) {
+			x[mode][i] = base;
+			x[mode][i].mode = mode;
+			if (mode != M_HUGETLB && !measure(&x[mode][i]))
+				x[mode][i].nr = 0;
+		}
+	for (mode = 0; mode < M_PEERS; mode++) {
+		if (mode == M_HUGETLB || !x[mode][0].nr)
+			continue;
+		m = middle_of(x[mode], nr);
+		row_of_middle(x[mode], &m, nr);
+		if (mode == M_PLAIN)
+			plain = m;
+		if (mode == M_PUD)
+			judge_running(&m, &plain);
+	}
 }
 
 /* --- hole punch ---------------------------------------------------------- */

@@ -6,9 +6,9 @@ load here."/common.gp"
 set multiplot layout 2,1
 set style data histograms
 set ylabel "number"
-rows(n) = sprintf("< awk -F'\\t' 'NR == 1 || $5 %s 0' %s/reclaim", n, tsv)
 set title "Reclaim, all processes asleep"
-plot for [c in "remote_flush received CAL TLB"] rows("==") using (column(c)):xtic(1) title c
+plot for [c in "remote_flush received CAL TLB"] tsv."/reclaim" using (column(c)):xtic(1) title c
+set ylabel "number for each MiB taken, median"
 set title "Reclaim, two readers run"
-plot for [c in "remote_flush received CAL TLB"] rows(">") using (column(c)):xtic(1) title c
+plot for [c in "received_per_MiB CAL_per_MiB"] tsv."/running" using (column(c)):xtic(1) title c
 unset multiplot
