@@ -6,7 +6,7 @@
 # Described in Documentation/mm/ptshare-bench.rst.
 #
 # usage: bench.sh [-q] [NAME...]	(-q: few processes, in a minute)
-#	 bench.sh doc			(write the results of all into the page
+#	 bench.sh doc			(write the results of all to the page
 #					Documentation/mm/ptshare-bench-results.rst)
 #
 # NOBUILD=1 takes kernels and tools as they are.  A limit that is missed is a
@@ -227,10 +227,10 @@ doc_one()
 {
 	local table
 
-	heading "$1" -
+	heading "$1" =
 	for table in $(tables_of "$1"); do
 		[ -f "$dir/$1.tsv/$table" ] || continue
-		heading "$1: $table" ~
+		heading "$1: $table" -
 		align "$dir/$1.tsv/$table"
 	done
 }
@@ -247,6 +247,11 @@ doc()
 		echo ".. SPDX-License-Identifier: GPL-2.0"
 		echo ".. Written by tools/testing/selftests/ptshare/vm/bench.sh doc"
 		echo
+		echo "=========================="
+		echo "ptshare: benchmark results"
+		echo "=========================="
+		echo
+		echo "Columns and clocks are explained in Documentation/mm/ptshare-bench.rst."
 		echo "Linux $(cat "$build/linux-orig.version"), QEMU with ${ACCEL:-tcg};" \
 			"$(cat ./*.json | jq -s '[.[].tables.limits[]?] | length') limits, $missed missed."
 		for name in $names; do
