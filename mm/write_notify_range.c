@@ -99,7 +99,7 @@ static struct wn_range *range_part(const struct wn_range *range, pgoff_t start,
 static struct wn_range *range_cut(struct wn_range *range, pgoff_t first,
 				  pgoff_t last, struct list_head *spares)
 {
-	struct wn_range *taken;
+	struct wn_range *taken, *rest = NULL;
 
 	first = max(first, range->it.start);
 	last = min(last, range->it.last);
@@ -112,11 +112,13 @@ static struct wn_range *range_cut(struct wn_range *range, pgoff_t first,
 		range->it.start = last + 1;
 	} else {
 		if (range->it.last > last)
-			range_insert(range_part(range, last + 1,
-						range->it.last, spares));
+			rest = range_part(range, last + 1, range->it.last,
+					  spares);
 		range->it.last = first - 1;
 	}
 	range_insert(range);
+	if (rest)
+		range_insert(rest);
 	return taken;
 }
 
