@@ -164,6 +164,92 @@ int ptshare_attach_fd(int fd);
 int ptshare_seal(int fd, uint32_t seals);
 
 /**
+ * ptshare_notify() - make an fd that tells of writes
+ * @fd: control fd
+ * @queue_len: events that may wait to be read; 0 is 4096
+ *
+ * The fd is for ptshare_arm(), ptshare_resolve(), ptshare_scan() and
+ * ptshare_events_new(); it can be polled. Its last close ends what was armed
+ * through it.
+ *
+ * Return: the notify fd or -errno (-ENOTTY: the kernel can't tell of writes;
+ * -EPERM: an attach fd).
+ */
+int ptshare_notify(int fd, uint32_t queue_len);
+
+/**
+ * ptshare_arm() - watch a range: its next writes are caught
+ * @fd: notify fd
+ * @arm: what to watch and how; @arm->size is the sizeof that the caller knows.
+ *	armed_bytes and pinned are filled
+ *
+ * Return: 0 or -errno (-ENOENT: a hole; -EBUSY: somebody else watches it, or
+ * pinned pages forbid it; -EPERM: the file is not ours and the mode could stall
+ * its writers; -EACCES: the backing was not open for writing).
+ */
+int ptshare_arm(int fd, struct ptshare_arm *arm);
+
+/**
+ * ptshare_resolve() - decide about a range that is armed
+ * @fd: notify fd
+ * @offset: where in the container
+ * @length: bytes
+ * @action: PTSHARE_ALLOW, PTSHARE_FAIL or PTSHARE_DISARM
+ * @woken: out, if not NULL: writers that slept
+ *
+ * Return: 0 or -errno (-ENOENT: some of it is not this fd's, or nothing of it
+ * is armed any more: whoever slept is awake).
+ */
+int ptshare_resolve(int fd, uint64_t offset, uint64_t length, uint32_t action,
+		    uint64_t *woken);
+
+/**
+ * ptshare_scan() - what was written?
+ * @fd: notify fd
+ * @scan: where to look, for what and what to do; @scan->size is the sizeof that
+ *	the caller knows. walk_end and nr are filled
+ *
+ * One batch: the next one starts at walk_end. With PTSHARE_SCAN_REARM read the
+ * contents of the pages after the call.
+ *
+ * Return: 0 or -errno.
+ */
+int ptshare_scan(int fd, struct ptshare_scan *scan);
+
+/**
+ * struct ptshare_events - the records of a notify fd, one by one
+ *
+ * One thread at a time may use it, and nobody else should read the fd.
+ */
+struct ptshare_events;
+
+/**
+ * ptshare_events_new() - start to read events
+ * @fd: notify fd, must stay open as long as @events is used
+ * @events: out: for ptshare_events_next() and ptshare_events_free()
+ *
+ * Return: 0 or -errno.
+ */
+int ptshare_events_new(int fd, struct ptshare_events **events);
+
+/**
+ * ptshare_events_next() - the next event
+ * @events: of ptshare_events_new()
+ * @event: out: valid until the next call
+ *
+ * Several records are read at a time, so poll the fd only after a 0. What this
+ * kernel does not tell of an event is 0.
+ *
+ * Return: 1 with @event set; 0 if the fd has O_NONBLOCK and there is none now;
+ * or -errno (-EINTR: a signal came first).
+ */
+int ptshare_events_next(struct ptshare_events *events,
+			const struct ptshare_event **event);
+
+/** ptshare_events_free() - drops what was read and not asked for; NULL is fine */
+void ptshare_events_free(struct ptshare_events *events);
+
+/**
  * struct ptshare_window - one mapping of a container in this process
  * @addr: first byte
  * @length: bytes

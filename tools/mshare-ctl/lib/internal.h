@@ -31,6 +31,7 @@ struct ptshare_layout {
 	char *text;		/* owns the source strings */
 };
 
+int pts_ioctl(int fd, unsigned long request, void *arg);
 int pts_fail(struct ptshare_error *err, int code, unsigned int line,
 	     const char *fmt, ...) __printf(4, 5);
 void pts_hint(struct ptshare_error *err, const char *fmt, ...) __printf(2, 3);

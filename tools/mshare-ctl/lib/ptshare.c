@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <ptshare.h>
+#include "internal.h"
 
 /* Regions per QUERY: a page or so, small enough for any heap. */
 #define ITER_BATCH	64
@@ -21,7 +21,7 @@ struct ptshare_iter {
 	struct ptshare_region batch[ITER_BATCH];
 };
 
-static int do_ioctl(int fd, unsigned long request, void *arg)
+int pts_ioctl(int fd, unsigned long request, void *arg)
 {
 	int ret = ioctl(fd, request, arg);
 
@@ -50,12 +50,12 @@ int ptshare_create(int dev, uint64_t length, int max_prot)
 	int own, ret;
 
 	if (dev >= 0)
-		return do_ioctl(dev, PTSHARE_IOC_CREATE, &arg);
+		return pts_ioctl(dev, PTSHARE_IOC_CREATE, &arg);
 
 	own = ptshare_open();
 	if (own < 0)
 		return own;
-	ret = do_ioctl(own, PTSHARE_IOC_CREATE, &arg);
+	ret = pts_ioctl(own, PTSHARE_IOC_CREATE, &arg);
 	close(own);
 	return ret;
 }
@@ -64,7 +64,7 @@ int ptshare_info(int fd, struct ptshare_info *info)
 {
 	memset(info, 0, sizeof(*info));
 	info->size = sizeof(*info);
-	return do_ioctl(fd, PTSHARE_IOC_INFO, info);
+	return pts_ioctl(fd, PTSHARE_IOC_INFO, info);
 }
 
 int ptshare_map(int fd, uint64_t offset, uint64_t length, int prot,
@@ -80,7 +80,7 @@ int ptshare_map(int fd, uint64_t offset, uint64_t length, int prot,
 		.fd_offset = backing_offset,
 	};
 
-	return do_ioctl(fd, PTSHARE_IOC_MAP, &arg);
+	return pts_ioctl(fd, PTSHARE_IOC_MAP, &arg);
 }
 
 int ptshare_unmap(int fd, uint64_t offset, uint64_t length)
@@ -91,7 +91,7 @@ int ptshare_unmap(int fd, uint64_t offset, uint64_t length)
 		.length = length,
 	};
 
-	return do_ioctl(fd, PTSHARE_IOC_UNMAP, &arg);
+	return pts_ioctl(fd, PTSHARE_IOC_UNMAP, &arg);
 }
 
 int ptshare_protect(int fd, const struct ptshare_range_prot *ranges,
@@ -106,7 +106,7 @@ int ptshare_protect(int fd, const struct ptshare_range_prot *ranges,
 	};
 	int ret;
 
-	ret = do_ioctl(fd, PTSHARE_IOC_PROTECT, &arg);
+	ret = pts_ioctl(fd, PTSHARE_IOC_PROTECT, &arg);
 	if (failed)
 		*failed = ret && arg.failed < nr ? arg.failed : ~0U;
 	return ret;
@@ -123,7 +123,7 @@ int ptshare_query(int fd, uint64_t start, struct ptshare_region *buf,
 	};
 	int ret;
 
-	ret = do_ioctl(fd, PTSHARE_IOC_QUERY, &arg);
+	ret = pts_ioctl(fd, PTSHARE_IOC_QUERY, &arg);
 	if (ret)
 		return ret;
 	*nr = arg.nr;
@@ -179,14 +179,14 @@ int ptshare_attach_fd(int fd)
 {
 	struct ptshare_attach_fd arg = { .size = sizeof(arg) };
 
-	return do_ioctl(fd, PTSHARE_IOC_ATTACH_FD, &arg);
+	return pts_ioctl(fd, PTSHARE_IOC_ATTACH_FD, &arg);
 }
 
 int ptshare_seal(int fd, uint32_t seals)
 {
 	struct ptshare_seal arg = { .size = sizeof(arg), .seals = seals };
 
-	return do_ioctl(fd, PTSHARE_IOC_SEAL, &arg);
+	return pts_ioctl(fd, PTSHARE_IOC_SEAL, &arg);
 }
 
 int ptshare_window_open(struct ptshare_window *window, int fd,

@@ -61,6 +61,19 @@ static int poke(char **arg)
 	return 0;
 }
 
+/* fill TARGET OFFSET LENGTH: store into each page */
+static int fill(char **arg)
+{
+	volatile uint64_t *p = word_at(arg[0], arg[1]);
+	uint64_t length, page = sysconf(_SC_PAGESIZE), i;
+
+	if (ptshare_size_parse(arg[2], &length))
+		return 2;
+	for (i = 0; i < length; i += page)
+		p[i / sizeof(*p)] = i;
+	return 0;
+}
+
 /* window TARGET: keep a window, but no fd, until killed */
 static int window(char **arg)
 {
@@ -212,6 +225,11 @@ static int export(char **arg)
 static int errors(char **arg)
 {
 	struct ptshare_range_prot range = { .length = 4096 };
+	struct ptshare_scan scan = { .size = sizeof(scan) };
+	struct ptshare_arm arm = { .size = sizeof(arm) };
+	const struct ptshare_event *event;
+	struct ptshare_events *events;
+	uint64_t woken = 1;
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct ptshare_window kept;
 	struct ptshare_info info;
@@ -219,7 +237,9 @@ static int errors(char **arg)
 	uint32_t failed = 0;
 
 	(void)arg;
-	printf("%d %d %d %d %d %d %d %d\n",
+	if (ptshare_events_new(fd, &events))
+		return 1;
+	printf("%d %d %d %d %d %d %d %d %d %d %d %d %d\n",
 	       ptshare_info(fd, &info) == -ENOTTY,
 	       ptshare_map(fd, 0, 4096, PROT_READ, fd, 0, 0) == -ENOTTY,
 	       ptshare_unmap(fd, 0, 4096) == -ENOTTY,
@@ -228,7 +248,14 @@ static int errors(char **arg)
 	       ptshare_iter_new(fd, 0, &iter) == -ENOTTY,
 	       ptshare_attach_fd(fd) == -ENOTTY,
 	       ptshare_seal(fd, 1) == -ENOTTY,
-	       ptshare_window_open(&kept, -1, 0, 0) == -EBADF);
+	       ptshare_window_open(&kept, -1, 0, 0) == -EBADF,
+	       ptshare_notify(fd, 0) == -ENOTTY,
+	       ptshare_arm(fd, &arm) == -ENOTTY,
+	       ptshare_resolve(fd, 0, 4096, PTSHARE_ALLOW, &woken) == -ENOTTY &&
+	       !woken,
+	       ptshare_scan(fd, &scan) == -ENOTTY,
+	       ptshare_events_next(events, &event) == 0);
+	ptshare_events_free(events);
 	return 0;
 }
 
@@ -237,7 +264,8 @@ static const struct {
 	int args;
 	int (*run)(char **arg);
 } commands[] = {
-	{ "peek", 2, peek }, { "poke", 3, poke }, { "window", 1, window },
+	{ "peek", 2, peek }, { "poke", 3, poke }, { "fill", 3, fill },
+	{ "window", 1, window },
 	{ "seal", 2, seal }, { "open", 4, open_at }, { "layout", 0, layout },
 	{ "size", 1, size }, { "import", 1, import }, { "export", 3, export },
 	{ "errors", 0, errors },

@@ -88,7 +88,7 @@ exported()
 
 @test "functions return -errno" {
 	run ctl-probe errors
-	assert_output "1 1 1 1 1 1 1 1"
+	assert_output "1 1 1 1 1 1 1 1 1 1 1 1 1"
 }
 
 @test "LISTEN_FDS: what is exported is imported" {
