@@ -23,7 +23,7 @@ static const struct out_column columns[] = {
 	[SAVED] = { "SAVED", "page tables saved by links", OUT_SIZE },
 	[LINKS] = { "LINKS", "entries that share a page table", OUT_NUMBER },
 	[MIRRORS] = { "MIRRORS", "entries copied to private ones", OUT_NUMBER },
-	[HOLDERS] = { "HOLDERS", "PID:FD, or PID with windows only", OUT_LIST },
+	[HOLDERS] = { "HOLDERS", "PID:FD, or PID without such an fd", OUT_LIST },
 };
 
 static const char defaults[] =
@@ -32,7 +32,8 @@ static const char defaults[] =
 /* One container. With windows only, no more than their number is known. */
 struct box {
 	uint64_t id;
-	bool known;
+	bool has_id;
+	bool known;		/* from an fd that tells of the container */
 	char prot[8];
 	uint64_t value[HOLDERS];
 	uint64_t windows_seen;
@@ -126,8 +127,8 @@ static void take_line(struct box *box, char *line)
 			continue;
 		box->value[keys[i].column] =
 			strtoull(value, NULL, 0) * keys[i].unit;
-		if (keys[i].column == ID)
-			box->known = true;
+		box->has_id |= keys[i].column == ID;
+		box->known |= keys[i].column == LENGTH;
 	}
 }
 
@@ -146,7 +147,7 @@ static bool read_fdinfo(pid_t pid, int fd, struct box *found)
 		take_line(found, line);
 	free(line);
 	fclose(file);
-	return found->known;
+	return found->has_id;
 }
 
 static void see_fd(pid_t pid, int fd, void *arg)
@@ -162,6 +163,12 @@ static void see_fd(pid_t pid, int fd, void *arg)
 	box = get_box(arg, found.value[ID]);
 	if (!box)
 		return;
+	/* A notify fd keeps the container, but no command can use it. */
+	if (!found.known) {
+		if (box->last_pid != pid)
+			add_holder(box, pid, -1);
+		return;
+	}
 	box->known = true;
 	memcpy(box->prot, found.prot, sizeof(box->prot));
 	memcpy(box->value, found.value, sizeof(box->value));

@@ -1,25 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* unmap: take a range out of a live container. */
 #include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "ctl.h"
-
-static int parse_size(const char *what, const char *text, uint64_t *value)
-{
-	uint64_t page = sysconf(_SC_PAGESIZE);
-	int ret;
-
-	if (ptshare_size_parse(text, value))
-		return ctl_usage("%s '%s' is no size", what, text);
-	if (!(*value % page))
-		return CTL_OK;
-	ret = ctl_usage("%s %s is no multiple of the page size", what, text);
-	ctl_hint("next aligned value: 0x%" PRIx64, (*value / page + 1) * page);
-	return ret;
-}
 
 static const char *reason(const struct target *target, int ret)
 {
@@ -67,9 +50,9 @@ static int run(int argc, char **argv)
 		return ctl_bad_option(c);
 	if (argc - optind != 3)
 		return ctl_usage("expected PID:FD or FD, OFFSET, LENGTH");
-	ret = parse_size("offset", argv[optind + 1], &offset);
+	ret = ctl_parse_aligned("offset", argv[optind + 1], &offset);
 	if (!ret)
-		ret = parse_size("length", argv[optind + 2], &length);
+		ret = ctl_parse_aligned("length", argv[optind + 2], &length);
 	return ret ? ret : unmap(argv[optind], offset, length);
 }
 

@@ -46,6 +46,7 @@ extern const struct command cmd_protect;
 extern const struct command cmd_list;
 extern const struct command cmd_info;
 extern const struct command cmd_table;
+extern const struct command cmd_watch;
 extern const struct command cmd_help;
 extern const struct command cmd_version;
 
@@ -75,6 +76,7 @@ bool ctl_kernel_has(void);
 int ctl_no_kernel(void);
 char *ctl_read_text(const char *file, size_t *len);
 const char *ctl_range_name(uint64_t offset, uint64_t length, char *buf);
+int ctl_parse_aligned(const char *what, const char *text, uint64_t *value);
 char *ctl_join(char *const *words, int nr, int per_line);
 const char *ctl_features(uint64_t features);
 const char *ctl_denied(const struct target *target, uint32_t seal);

@@ -161,6 +161,21 @@ const char *ctl_range_name(uint64_t offset, uint64_t length, char *buf)
 	return buf;
 }
 
+/* An argument that is a multiple of the page size; CTL_OK or a usage error. */
+int ctl_parse_aligned(const char *what, const char *text, uint64_t *value)
+{
+	uint64_t page = sysconf(_SC_PAGESIZE);
+	int ret;
+
+	if (ptshare_size_parse(text, value))
+		return ctl_usage("%s '%s' is no size", what, text);
+	if (!(*value % page))
+		return CTL_OK;
+	ret = ctl_usage("%s %s is no multiple of the page size", what, text);
+	ctl_hint("next aligned value: 0x%" PRIx64, (*value / page + 1) * page);
+	return ret;
+}
+
 /*
  * Arguments as a text for the parsers of libptshare, @per_line words a line.
  * Each byte is escaped, so that no argument can become two words.
@@ -201,5 +216,10 @@ const char *ctl_denied(const struct target *target, uint32_t seal)
 /* Names of feature bits, one a line. */
 const char *ctl_features(uint64_t features)
 {
-	return features & PTSHARE_FEATURE_SHMEM ? "shmem" : "";
+	static const char *const names[] = {
+		"", "shmem", "notify", "shmem\nnotify",
+	};
+
+	return names[!!(features & PTSHARE_FEATURE_SHMEM) +
+		     2 * !!(features & PTSHARE_FEATURE_NOTIFY)];
 }

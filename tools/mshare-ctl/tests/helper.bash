@@ -82,4 +82,31 @@ drop_holders()
 	holders=()
 }
 
+# Watches $box in the background until $nr ranges (default 1) are armed; what it
+# prints goes to the files $out and $err.
+watch()
+{
+	mshare-ctl watch "$box" "$@" >"$out" 2>"$err" 3>&- &
+	watcher=$!
+	holders+=("$watcher")
+	wait_for '[ "$(grep -c armed "$out")" = "${nr:-1}" ] || ! kill -0 $watcher'
+	kill -0 $watcher || fail "watch ended: $(cat "$err")"
+}
+
+# Waits for the end of the watch; its status and output as run has them.
+watch_end()
+{
+	local rc=0
+	wait "$watcher" || rc=$?
+	run cat "$out"
+	# shellcheck disable=SC2034 # for assert_success and assert_error
+	status=$rc stderr=$(cat "$err")
+}
+
+# The columns TYPE, OFFSET, LENGTH and FLAGS of the lines about writes.
+writes()
+{
+	awk '$2 == "write" { print $2, $3, $4, $8 }' "$out"
+}
+
 holders=()

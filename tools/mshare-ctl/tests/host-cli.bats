@@ -4,7 +4,7 @@
 bats_require_minimum_version 1.8.0
 load helper
 
-commands="check run map unmap protect list info table help version"
+commands="check run map unmap protect list info table watch help version"
 
 @test "no command: the overview on stderr, exit 2" {
 	ctl
@@ -39,7 +39,7 @@ commands="check run map unmap protect list info table help version"
 }
 
 @test "COMMAND --help equals help COMMAND" {
-	for command in check run map unmap protect list info table version; do
+	for command in check run map unmap protect list info table watch version; do
 		ctl help "$command"
 		local text=$output
 		ctl "$command" --help
@@ -52,7 +52,7 @@ commands="check run map unmap protect list info table help version"
 }
 
 @test "each option in the help is one that is known" {
-	for command in check run map unmap protect list info table version; do
+	for command in check run map unmap protect list info table watch version; do
 		ctl help "$command"
 		for option in $(grep -o '^  -., --[a-z-]*' <<<"$output" | grep -o -- '--[a-z-]*'); do
 			ctl "$command" "$option" --help
@@ -73,7 +73,7 @@ commands="check run map unmap protect list info table help version"
 }
 
 @test "what comes later is not there yet" {
-	for command in hold attach seal stat watch shim; do
+	for command in hold attach seal stat shim; do
 		ctl "$command"
 		assert_failure 2
 	done
@@ -99,7 +99,7 @@ commands="check run map unmap protect list info table help version"
 }
 
 @test "an unknown option is a usage error, of run 125" {
-	for command in check map unmap protect list info table version; do
+	for command in check map unmap protect list info table watch version; do
 		ctl $command --frobnicate
 		assert_failure 2
 		assert_error "$command: unrecognized option '--frobnicate'"
@@ -133,6 +133,24 @@ commands="check run map unmap protect list info table help version"
 		protect 3 0 4K r -f file
 		list 3
 		check 3
+		watch
+		watch 3 0
+		watch 3 0 4K 8K
+		watch 3 1 4K
+		watch 3 0 x
+		watch 3 -m x
+		watch 3 -k x
+		watch 3 -x x
+		watch 3 -a x
+		watch 3 -c 0
+		watch 3 -c 1x
+		watch 3 -c -1
+		watch 3 -t x
+		watch 3 -t 1.
+		watch 3 -t 99999999999
+		watch 3 -t 999999999h
+		watch 3 -R -1
+		watch 3 -w 0
 	END
 }
 
@@ -170,6 +188,8 @@ commands="check run map unmap protect list info table help version"
 	assert_failure 1
 	ctl map 99 0 4K r memfd:a
 	assert_failure 1
+	ctl watch 99 -m block -k fail -x signal -a fail -c 1 -t 1.5s -w never -R 0
+	assert_failure 1
 	ctl table 99
 	assert_failure 1
 }
@@ -193,7 +213,7 @@ commands="check run map unmap protect list info table help version"
 
 @test "without the feature: exit 3 and a hint" {
 	need_no_device
-	for args in check list "info 0" "table 0" "unmap 0 0 4K" "protect 0 0 4K r" "map 0 0 4K r memfd:a"; do
+	for args in check list "info 0" "table 0" "unmap 0 0 4K" "protect 0 0 4K r" "map 0 0 4K r memfd:a" "watch 0"; do
 		# shellcheck disable=SC2086
 		ctl $args </dev/null
 		assert_failure 3

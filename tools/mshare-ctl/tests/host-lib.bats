@@ -37,6 +37,8 @@ exported()
 		./libexec/ptshare/demo.sh
 		./libexec/ptshare/pread-digests
 		./libexec/ptshare/ptshare-demo
+		./share/bash-completion/completions/mshare-ctl
+		./share/man/man8/mshare-ctl-watch.8
 	END
 	)"
 	cmp "$repo/include/uapi/linux/ptshare.h" "$DEST/opt/p/include/libptshare/linux/ptshare.h"

@@ -45,7 +45,7 @@ hold_window()
 	assert_line --regexp '^REGIONS +2$'
 	assert_line --regexp '^WINDOWS +1$'
 	assert_line --regexp '^RSS +4K$'
-	assert_line --regexp '^FEATURES +shmem$'
+	assert_line --regexp '^FEATURES +shmem,notify$'
 	assert_line --regexp '^MAXRANGES +65536$'
 	# the ID is the window's inode number
 	grep -q " $(id_of "$box") .*anon_inode:\[ptshare\]" "/proc/$window/maps"
@@ -57,7 +57,7 @@ hold_window()
 	assert_success
 	assert_json '(.info | length) == 1 and (.info[0] |
 		.length == "4G" and .regions == 2 and .windows == 1 and .rss == "4K" and
-		.features == ["shmem"] and .seals == null and .prot == "rw")'
+		.features == ["shmem", "notify"] and .seals == null and .prot == "rw")'
 	ctl info "$box" -J -b
 	assert_json '.info[0] | .length == 4294967296 and .rss == 4096'
 	ctl info "$box" -r -o LENGTH,REGIONS

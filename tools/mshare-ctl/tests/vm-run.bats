@@ -23,7 +23,7 @@ teardown()
 	assert_line --index 0 --regexp '^kernel +ok +Linux .*, with ptshare$'
 	assert_line --index 1 --regexp '^device +ok +/dev/ptshare$'
 	assert_line --index 2 --regexp '^permission +ok +may create containers$'
-	assert_line --regexp '^features +ok +shmem$'
+	assert_line --regexp '^features +ok +shmem notify$'
 	assert_line --regexp '^limits +ok +[0-9]+ regions, 65536 ranges, granule [0-9]+[KMG]$'
 	ctl check -J
 	assert_success
@@ -59,7 +59,7 @@ teardown()
 @test "version -J names the features" {
 	ctl version -J
 	assert_success
-	assert_json '.version[0].features == ["shmem"]'
+	assert_json '.version[0].features == ["shmem", "notify"]'
 }
 
 @test "run hands over fd 3 as LISTEN_FDS tells" {

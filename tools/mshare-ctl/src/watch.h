@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Shared by the files of watch. */
+#ifndef MSHARE_WATCH_H
+#define MSHARE_WATCH_H
+
+#include "ctl.h"
+
+#define WATCH_NEVER	UINT64_MAX
+#define WATCH_SECOND	UINT64_C(1000000000)
+
+/* watch_line.c */
+struct watch_line {
+	const char *type;
+	uint64_t time_ns;	/* CLOCK_MONOTONIC */
+	uint64_t offset;
+	uint64_t length;	/* 0: of no range */
+	uint64_t pinned;
+	uint64_t addr;
+	uint64_t flags;
+	const char *const *flag_names;	/* one for each bit */
+	const struct ptshare_event *event;	/* NULL: not an event */
+	char command[32];
+};
+
+struct watch_style {
+	bool json;
+	bool noheadings;
+	bool bytes;
+	uint64_t start_ns;	/* the time 0 of the lines */
+};
+
+uint64_t watch_now(void);
+void watch_headings(const struct watch_style *style);
+void watch_print(const struct watch_style *style, const struct watch_line *line);
+void watch_event(struct watch_line *line, const struct ptshare_event *event);
+void watch_region(struct watch_line *line,
+		  const struct ptshare_scan_region *region);
+void watch_armed(struct watch_line *line, const struct ptshare_arm *arm);
+
+/* watch.c */
+struct watch_range {
+	uint64_t offset;
+	uint64_t length;
+};
+
+struct watch_request {
+	struct watch_style style;
+	const struct watch_range *ranges;
+	size_t nr;			/* 0: all regions */
+	uint32_t mode;
+	uint32_t on_kernel;
+	uint32_t on_close;
+	uint32_t answer;
+	uint64_t count;			/* WATCH_NEVER: any number */
+	uint64_t timeout_ns;		/* WATCH_NEVER: none */
+	uint64_t rearm_ns;		/* WATCH_NEVER: told once */
+	uint64_t writer_timeout_ns;	/* 0: the kernel's default */
+};
+
+int watch_run(const struct watch_request *req, const struct target *target);
+
+#endif /* MSHARE_WATCH_H */
