@@ -38,6 +38,7 @@ exported()
 		./libexec/ptshare/pread-digests
 		./libexec/ptshare/ptshare-demo
 		./share/bash-completion/completions/mshare-ctl
+		./share/doc/ptshare/examples/checkpoint.c
 		./share/man/man8/mshare-ctl-watch.8
 	END
 	)"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# watch: what becomes of writers, when it ends.
+# watch: what becomes of writers, when it ends; and the example program.
 bats_require_minimum_version 1.8.0
 load helper
 
@@ -136,4 +136,17 @@ teardown()
 	assert_success
 	assert_equal "$(jq -r 'select(.type == "write" or .type == "scan") | . as $l | range(.offset; .offset + .length; 4096)' "$out" |
 		sort -nu | wc -l)" 16384
+}
+
+@test "example: the checkpointer's copy is equal to the pool" {
+	run "$tools/examples/checkpoint" -n 4 -w 4 -s 8M
+	assert_success
+	assert_line "base: 2048 pages"
+	assert_line --regexp '^cycle 4: [0-9]+ pages'
+	assert_line "the copy is equal to the pool"
+	run "$tools/examples/checkpoint" -n 1 -w 0 -s 1M -o "$shm/copy"
+	assert_success
+	assert_line "cycle 1: 0 pages"
+	assert_line "last: 0 pages"
+	assert_equal "$(stat -c %s "$shm/copy")" 1048576
 }
