@@ -206,6 +206,9 @@ void bench_stale(void);
 void bench_reclaim_idle(void);
 void bench_reclaim_running(void);
 void bench_punch(void);
+void bench_notify(void);
+void bench_notify_arm(void);
+void bench_notify_scan(void);
 void bench_bystander(void);
 
 #endif /* PTSHARE_BENCH_H */

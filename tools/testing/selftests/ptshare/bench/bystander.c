@@ -54,24 +54,78 @@ static double anon_munmap(void)
 	return now() - start;
 }
 
-/* Per fault, each of which maps the pages around it. */
-static double file_fault(void)
+static struct peer *filled(void)
 {
 	static struct peer p;
-	long long faults;
-	__u64 start;
-	char *win;
 
 	if (!p.len)
 		peer_open(&p, M_PLAIN, 64 * MIB);
-	win = peer_map(&p, P_NULL);
-	faults = pts_minor_faults();
-	start = now();
-	touch_read(win, p.len, PAGE);
+	return &p;
+}
+
+/* Per fault, each of which maps the pages around it. */
+static double file_fault(void)
+{
+	const struct peer *p = filled();
+	char *win = peer_map(p, P_NULL);
+	long long faults = pts_minor_faults();
+	__u64 start = now();
+
+	touch_read(win, p->len, PAGE);
 	start = now() - start;
 	faults = pts_minor_faults() - faults;
-	peer_unmap(&p, win);
+	peer_unmap(p, win);
 	return (double)start / faults;
+}
+
+/* Per write(2) of a page that is there. */
+static double file_write(void)
+{
+	const struct peer *p = filled();
+	char buf[PAGE] = "w";
+	__u64 start = now();
+	size_t off;
+
+	for (off = 0; off < p->len; off += PAGE)
+		if (pwrite(p->mem, buf, PAGE, off) != PAGE)
+			die("pwrite");
+	return (double)(now() - start) / (p->len / PAGE);
+}
+
+/* Per fault, each of which maps one page. */
+static double shared_fault(void (*touch)(char *p, size_t len))
+{
+	const struct peer *p = filled();
+	char *win = peer_map(p, P_NULL);
+	__u64 start;
+
+	/* Else a read fault would map the pages around it. */
+	madvise(win, p->len, MADV_RANDOM);
+	start = now();
+	touch(win, p->len);
+	start = now() - start;
+	peer_unmap(p, win);
+	return (double)start / (p->len / PAGE);
+}
+
+static void read_pages(char *p, size_t len)
+{
+	touch_read(p, len, PAGE);
+}
+
+static void write_pages(char *p, size_t len)
+{
+	touch_write(p, len, PAGE);
+}
+
+static double shared_read(void)
+{
+	return shared_fault(read_pages);
+}
+
+static double shared_write(void)
+{
+	return shared_fault(write_pages);
 }
 
 /* Per child. */
@@ -97,6 +151,9 @@ static const struct {
 } costs[] = {
 	{ "anon_fault", anon_fault },
 	{ "file_fault", file_fault },
+	{ "file_write", file_write },
+	{ "shared_read", shared_read },
+	{ "shared_write", shared_write },
 	{ "fork_exit", fork_exit },
 	{ "munmap", anon_munmap },
 };

@@ -39,6 +39,9 @@ static const struct {
 	{ "reclaim-idle", bench_reclaim_idle },
 	{ "reclaim-running", bench_reclaim_running },
 	{ "punch", bench_punch },
+	{ "notify", bench_notify },
+	{ "notify-arm", bench_notify_arm },
+	{ "notify-scan", bench_notify_scan },
 	{ "bystander", bench_bystander },
 };
 
