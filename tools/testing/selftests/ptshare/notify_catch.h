@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The catch matrix: every way to write, in every mode, with every policy for
+ * the kernel's own writes. Brings the tests of the programs that include it;
+ * CATCH_HUGE says of what pages the file is.
+ *
+ * Two pages are armed and one of them is written; a third one is not armed and
+ * is written in the same way. So what is told too much is found as well.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include "../kselftest_harness.h"
+#include "notify_util.h"
+#include "notify_ways.h"
+#include "share.h"
+
+#define LEN		0x200000UL
+#define QUIET_PAGE	4	/* armed, never written */
+#define PAGE		5	/* armed and written */
+#define FREE_PAGE	6	/* written, not armed */
+#define TIMEOUT		120
+
+FIXTURE(catch)
+{
+	int ctl, mem, nfd;
+	char *base;
+	const struct way *way;
+	struct pts_child c;
+};
+
+FIXTURE_VARIANT(catch)
+{
+	__u32 mode, on_kernel;
+};
+
+FIXTURE_VARIANT_ADD(catch, async_allow) {
+	PTSHARE_ASYNC, PTSHARE_KERNEL_ALLOW
+};
+
+FIXTURE_VARIANT_ADD(catch, async_fail) {
+	PTSHARE_ASYNC, PTSHARE_KERNEL_FAIL
+};
+
+FIXTURE_VARIANT_ADD(catch, async_block) {
+	PTSHARE_ASYNC, PTSHARE_KERNEL_BLOCK
+};
+
+FIXTURE_VARIANT_ADD(catch, block_allow) {
+	PTSHARE_BLOCK, PTSHARE_KERNEL_ALLOW
+};
+
+FIXTURE_VARIANT_ADD(catch, block_fail) {
+	PTSHARE_BLOCK, PTSHARE_KERNEL_FAIL
+};
+
+FIXTURE_VARIANT_ADD(catch, block_block) {
+	PTSHARE_BLOCK, PTSHARE_KERNEL_BLOCK
+};
+
+FIXTURE_VARIANT_ADD(catch, signal_allow) {
+	PTSHARE_SIGNAL, PTSHARE_KERNEL_ALLOW
+};
+
+FIXTURE_VARIANT_ADD(catch, signal_fail) {
+	PTSHARE_SIGNAL, PTSHARE_KERNEL_FAIL
+};
+
+FIXTURE_VARIANT_ADD(catch, signal_block) {
+	PTSHARE_SIGNAL, PTSHARE_KERNEL_BLOCK
+};
+
+FIXTURE_SETUP(catch)
+{
+	self->ctl = -1;
+	self->nfd = -1;
+	if (!pts_notify_available())
+		SKIP(return, "no write-notify");
+	self->base = way_reserve(LEN);
+	ASSERT_NE(MAP_FAILED, (void *)self->base);
+	self->mem = pts_memfd_pages(LEN, CATCH_HUGE);
+	if (self->mem == -ENODEV)
+		SKIP(return, "no huge pages in shmem");
+	ASSERT_GE(self->mem, 0);
+}
+
+FIXTURE_TEARDOWN(catch)
+{
+	/* Without a monitor nobody sleeps, nor is anybody refused. */
+	close(self->nfd);
+	if (self->c.pid)
+		EXPECT_EQ(0, pts_join(&self->c));
+}
+
+/* What becomes of a write. */
+enum fate {
+	GOES,
+	IS_REFUSED,
+	SLEEPS,
+	CAN_NOT_SLEEP,		/* and is refused for that reason */
+};
+
+static enum fate fate_of(const struct way *way,
+			 const struct _fixture_variant_catch *variant)
+{
+	static const enum fate of_user[] = {
+		[PTSHARE_ASYNC] = GOES,
+		[PTSHARE_BLOCK] = SLEEPS,
+		[PTSHARE_SIGNAL] = IS_REFUSED,
+	};
+
+	if (way->kind == WAY_USER)
+		return of_user[variant->mode];
+	if (variant->on_kernel == PTSHARE_KERNEL_ALLOW)
+		return GOES;
+	if (variant->on_kernel == PTSHARE_KERNEL_FAIL)
+		return IS_REFUSED;
+	return way->flags & WAY_F_ATOMIC ? CAN_NOT_SLEEP : SLEEPS;
+}
+
+static __u16 event_flags(const struct way *way)
+{
+	if (way->kind == WAY_USER)
+		return 0;
+	if (way->kind == WAY_FILE)
+		return PTSHARE_EVENT_F_KERNEL | PTSHARE_EVENT_F_SYSCALL;
+	return PTSHARE_EVENT_F_KERNEL |
+	       (way->flags & WAY_F_REMOTE ? PTSHARE_EVENT_F_REMOTE : 0);
+}
+
+/* Writes the pages it is told, and answers with the errno. */
+static int writer(int sock, void *arg)
+{
+	struct _test_data_catch *self = arg;
+	struct way_world w = {
+		.ctl = self->ctl, .mem = self->mem, .len = LEN,
+		.base = self->base,
+	};
+	__u64 page;
+	int ret;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	ret = way_open(&w, self->way, PAGE);
+	pts_send(sock, ret > 0 ? UINT64_MAX : -ret);
+	while (!pts_recv(sock, &page))
+		pts_send(sock, -self->way->write(&w, page));
+	if (w.victim > 0)
+		kill(w.victim, SIGKILL);
+	return 0;
+}
+
+static int reset(struct _test_data_catch *self, __u64 page)
+{
+	return way_reset(self->way, self->mem, LEN, page);
+}
+
+static int arm(struct _test_data_catch *self,
+	       const struct _fixture_variant_catch *variant)
+{
+	return pts_arm(self->nfd, PG(QUIET_PAGE), PG(2), variant->mode,
+		       variant->on_kernel);
+}
+
+/* The errno of a write that was let through, or refused at once. */
+static int write_page(struct _test_data_catch *self, __u64 page)
+{
+	return -(int)pts_ask(self->c.sock, page);
+}
+
+/* The next event is of the one page that was written. */
+static bool told(struct _test_data_catch *self, __u16 flags)
+{
+	const struct way *way = self->way;
+	struct way_world w = { .base = self->base, .len = LEN };
+	struct ptshare_event ev;
+	__u64 addr = 0;
+
+	if (pts_read_event(self->nfd, &ev, PTS_SOON_MS) ||
+	    !pts_event_is(&ev, PTSHARE_EVENT_WRITE, event_flags(way) | flags,
+			  PG(PAGE), pts_psz))
+		return false;
+	if (way->place != WAY_NOWHERE)
+		addr = (uintptr_t)way_at(&w, way->place, PAGE);
+	if (way->kind == WAY_USER)
+		addr += WAY_AT;
+	else
+		ev.addr &= ~(pts_psz - 1);
+	if (ev.addr == addr && ev.pid == self->c.pid &&
+	    (way->kind != WAY_USER || ev.tid == self->c.pid))
+		return true;
+	printf("# addr %#llx wanted %#llx, pid %d tid %d wanted %d\n", ev.addr,
+	       addr, ev.pid, ev.tid, self->c.pid);
+	return false;
+}
+
+/* The pages are as the fate of the write has left them. */
+static void pages_are(struct __test_metadata *_metadata,
+		      struct _test_data_catch *self, __u64 state, __u32 word)
+{
+	EXPECT_EQ(state, pts_page_state(self->nfd, PG(PAGE)));
+	EXPECT_EQ(PTS_ARMED, pts_page_state(self->nfd, PG(QUIET_PAGE)));
+	EXPECT_EQ(0, pts_page_state(self->nfd, PG(FREE_PAGE)));
+	EXPECT_EQ(word, way_word(self->mem, PAGE));
+	EXPECT_TRUE(pts_no_event(self->nfd));
+}
+
+/* Nobody is asked or told any more, until the page is armed again. */
+static void is_free(struct __test_metadata *_metadata,
+		    struct _test_data_catch *self)
+{
+	ASSERT_EQ(0, reset(self, PAGE));
+	EXPECT_EQ(0, write_page(self, PAGE));
+	pages_are(_metadata, self, PTS_WRITTEN, way_new(self->way));
+}
+
+static void begin(struct __test_metadata *_metadata,
+		  struct _test_data_catch *self,
+		  const struct _fixture_variant_catch *variant,
+		  const struct way *way)
+{
+	__u64 ret;
+
+	self->way = way;
+	self->ctl = way->share ? share_create(way->share, LEN, PTS_RW) :
+				 pts_create(LEN, PTS_RW);
+	ASSERT_GE(self->ctl, 0);
+	ASSERT_EQ(0, pts_map(self->ctl, self->mem, PTS_RW, 0, LEN, 0));
+	self->nfd = pts_notify(self->ctl, 0);
+	ASSERT_GE(self->nfd, 0);
+	ASSERT_EQ(0, pts_fork(&self->c, writer, self));
+	ASSERT_EQ(0, pts_recv(self->c.sock, &ret));
+	if (ret == UINT64_MAX)
+		SKIP(_exit(KSFT_SKIP), "%s: not here", way->name);
+	ASSERT_EQ(0, ret);
+	/* Before anything is armed all ways just work. */
+	ASSERT_EQ(0, reset(self, FREE_PAGE));
+	ASSERT_EQ(0, reset(self, PAGE));
+	ASSERT_EQ(0, write_page(self, PAGE));
+	ASSERT_EQ(way_new(way), way_word(self->mem, PAGE));
+	ASSERT_EQ(0, reset(self, PAGE));
+	ASSERT_EQ(0, reset(self, FREE_PAGE));
+	ASSERT_EQ(0, arm(self, variant));
+	EXPECT_EQ(0, write_page(self, FREE_PAGE));
+	pages_are(_metadata, self, PTS_ARMED, way_old(way));
+}
+
+static void goes(struct __test_metadata *_metadata,
+		 struct _test_data_catch *self,
+		 const struct _fixture_variant_catch *variant)
+{
+	int round;
+
+	for (round = 0; round < 2; round++) {
+		EXPECT_EQ(0, write_page(self, PAGE));
+		EXPECT_TRUE(told(self, 0));
+		pages_are(_metadata, self, PTS_WRITTEN, way_new(self->way));
+		is_free(_metadata, self);
+		ASSERT_EQ(0, reset(self, PAGE));
+		ASSERT_EQ(0, arm(self, variant));
+		/* What was written is not forgotten by arming again. */
+		EXPECT_EQ(PTS_WRITTEN | PTS_ARMED,
+			  pts_page_state(self->nfd, PG(PAGE)));
+		EXPECT_EQ(1, pts_written(self->nfd, PTSHARE_SCAN_CLEAR, 0, LEN));
+	}
+}
+
+static void is_refused(struct __test_metadata *_metadata,
+		       struct _test_data_catch *self)
+{
+	int round;
+
+	for (round = 0; round < 2; round++) {
+		EXPECT_EQ(self->way->err, write_page(self, PAGE));
+		EXPECT_TRUE(told(self, 0));
+		pages_are(_metadata, self, PTS_WAITING, way_old(self->way));
+		/* Refused again, but not told again: */
+		EXPECT_EQ(self->way->err, write_page(self, PAGE));
+		pages_are(_metadata, self, PTS_WAITING, way_old(self->way));
+		EXPECT_EQ(0, pts_resolve(self->nfd, PG(PAGE), PG(1),
+					 PTSHARE_FAIL));
+	}
+	EXPECT_EQ(0, pts_resolve(self->nfd, PG(PAGE), PG(1), PTSHARE_ALLOW));
+	EXPECT_EQ(PTS_WRITTEN, pts_page_state(self->nfd, PG(PAGE)));
+	is_free(_metadata, self);
+}
+
+/* Whether it is told is not promised; that it does not go through is. */
+static void can_not_sleep(struct __test_metadata *_metadata,
+			  struct _test_data_catch *self)
+{
+	EXPECT_EQ(self->way->err, write_page(self, PAGE));
+	EXPECT_EQ(PTS_ARMED, pts_page_state(self->nfd, PG(PAGE)) & ~
+		  PTSHARE_PAGE_PENDING);
+	EXPECT_EQ(way_old(self->way), way_word(self->mem, PAGE));
+	pts_drain(self->nfd);
+	EXPECT_EQ(0, pts_resolve(self->nfd, PG(PAGE), PG(1), PTSHARE_ALLOW));
+	is_free(_metadata, self);
+}
+
+/* Somebody sleeps; the monitor decides, and the write has this errno. */
+static void sleep_once(struct __test_metadata *_metadata,
+		       struct _test_data_catch *self, __u32 action, int err)
+{
+	__u64 ret;
+
+	ASSERT_EQ(0, pts_send(self->c.sock, PAGE));
+	ASSERT_TRUE(told(self, PTSHARE_EVENT_F_BLOCKED));
+	EXPECT_TRUE(pts_child_sleeps(&self->c));
+	pages_are(_metadata, self, PTS_WAITING, way_old(self->way));
+	EXPECT_EQ(1, pts_resolve(self->nfd, PG(PAGE), PG(1), action));
+	ASSERT_EQ(0, pts_recv(self->c.sock, &ret));
+	EXPECT_EQ(err, -(int)ret);
+}
+
+static void sleeps(struct __test_metadata *_metadata,
+		   struct _test_data_catch *self,
+		   const struct _fixture_variant_catch *variant)
+{
+	sleep_once(_metadata, self, PTSHARE_ALLOW, 0);
+	pages_are(_metadata, self, PTS_WRITTEN, way_new(self->way));
+	is_free(_metadata, self);
+	ASSERT_EQ(0, reset(self, PAGE));
+	EXPECT_EQ(1, pts_written(self->nfd, PTSHARE_SCAN_CLEAR, 0, LEN));
+	ASSERT_EQ(0, arm(self, variant));
+	sleep_once(_metadata, self, PTSHARE_FAIL, self->way->err);
+	EXPECT_EQ(way_old(self->way), way_word(self->mem, PAGE));
+	EXPECT_EQ(PTS_ARMED, pts_page_state(self->nfd, PG(PAGE)) &
+		  ~PTSHARE_PAGE_PENDING);
+	/* It is still armed: who comes next is told of and sleeps. */
+	sleep_once(_metadata, self, PTSHARE_ALLOW, 0);
+	pages_are(_metadata, self, PTS_WRITTEN, way_new(self->way));
+}
+
+static void run_way(struct __test_metadata *_metadata,
+		    struct _test_data_catch *self,
+		    const struct _fixture_variant_catch *variant,
+		    const struct way *way)
+{
+	begin(_metadata, self, variant, way);
+	switch (fate_of(way, variant)) {
+	case GOES:
+		goes(_metadata, self, variant);
+		break;
+	case IS_REFUSED:
+		is_refused(_metadata, self);
+		break;
+	case SLEEPS:
+		sleeps(_metadata, self, variant);
+		break;
+	case CAN_NOT_SLEEP:
+		can_not_sleep(_metadata, self);
+		break;
+	}
+}
+
+#define run(name)	run_way(_metadata, self, variant, &way_##name)
+
+TEST_F_TIMEOUT(catch, store_window, TIMEOUT)
+{
+	run(store_window);
+}
+
+TEST_F_TIMEOUT(catch, store_fresh_window, TIMEOUT)
+{
+	run(store_fresh_window);
+}
+
+TEST_F_TIMEOUT(catch, store_share_none, TIMEOUT)
+{
+	run(store_share_none);
+}
+
+TEST_F_TIMEOUT(catch, store_notifier, TIMEOUT)
+{
+	run(store_notifier);
+}
+
+TEST_F_TIMEOUT(catch, store_foreign, TIMEOUT)
+{
+	run(store_foreign);
+}
+
+TEST_F_TIMEOUT(catch, store_fresh_foreign, TIMEOUT)
+{
+	run(store_fresh_foreign);
+}
+
+TEST_F_TIMEOUT(catch, uffd_continue, TIMEOUT)
+{
+	run(uffd_continue);
+}
+
+TEST_F_TIMEOUT(catch, read, TIMEOUT)
+{
+	run(read);
+}
+
+TEST_F_TIMEOUT(catch, direct_read, TIMEOUT)
+{
+	run(direct_read);
+}
+
+TEST_F_TIMEOUT(catch, uring_read, TIMEOUT)
+{
+	run(uring_read);
+}
+
+TEST_F_TIMEOUT(catch, uring_read_wq, TIMEOUT)
+{
+	run(uring_read_wq);
+}
+
+TEST_F_TIMEOUT(catch, uring_fixed, TIMEOUT)
+{
+	run(uring_fixed);
+}
+
+TEST_F_TIMEOUT(catch, vmsplice, TIMEOUT)
+{
+	run(vmsplice);
+}
+
+TEST_F_TIMEOUT(catch, futex, TIMEOUT)
+{
+	run(futex);
+}
+
+TEST_F_TIMEOUT(catch, populate, TIMEOUT)
+{
+	run(populate);
+}
+
+TEST_F_TIMEOUT(catch, device, TIMEOUT)
+{
+	run(device);
+}
+
+TEST_F_TIMEOUT(catch, process_vm, TIMEOUT)
+{
+	run(process_vm);
+}
+
+TEST_F_TIMEOUT(catch, proc_mem, TIMEOUT)
+{
+	run(proc_mem);
+}
+
+TEST_F_TIMEOUT(catch, ptrace, TIMEOUT)
+{
+	run(ptrace);
+}
+
+TEST_F_TIMEOUT(catch, write, TIMEOUT)
+{
+	run(write);
+}
+
+TEST_F_TIMEOUT(catch, pwrite, TIMEOUT)
+{
+	run(pwrite);
+}
+
+TEST_F_TIMEOUT(catch, writev, TIMEOUT)
+{
+	run(writev);
+}
+
+TEST_F_TIMEOUT(catch, splice, TIMEOUT)
+{
+	run(splice);
+}
+
+TEST_F_TIMEOUT(catch, sendfile, TIMEOUT)
+{
+	run(sendfile);
+}
+
+TEST_F_TIMEOUT(catch, copy_file_range, TIMEOUT)
+{
+	run(copy_file_range);
+}
+
+TEST_F_TIMEOUT(catch, uring_write, TIMEOUT)
+{
+	run(uring_write);
+}
+
+TEST_F_TIMEOUT(catch, punch, TIMEOUT)
+{
+	run(punch);
+}
+
+TEST_F_TIMEOUT(catch, madv_remove, TIMEOUT)
+{
+	run(madv_remove);
+}
+
+TEST_F_TIMEOUT(catch, truncate, TIMEOUT)
+{
+	run(truncate);
+}
+
+TEST_F_TIMEOUT(catch, uffd_copy, TIMEOUT)
+{
+	run(uffd_copy);
+}
+
+TEST_F_TIMEOUT(catch, udmabuf, TIMEOUT)
+{
+	run(udmabuf);
+}
+
