@@ -5,25 +5,29 @@
  * each ioctl; what is particular to one ioctl is in abi_errno_test.c.
  */
 #include <fcntl.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 
 #include "../kselftest_harness.h"
-#include "ptshare_util.h"
+#include "notify_util.h"
 
-/* On which of the three kinds of fd an ioctl works. */
+/* On which kinds of fd an ioctl works. */
 #define ON_DEV		1
 #define ON_CTL		2
 #define ON_ATT		4
+#define ON_NFY		8
+#define KINDS		4
 
 #define PAGES		16
 
 FIXTURE(abi)
 {
-	int fds[3];		/* device, control, attach */
+	int fds[KINDS];		/* device, control, attach, notify */
 	int mem;
 	struct pts_snap before;
 	struct ptshare_range_prot range;
 	struct ptshare_region regions[8];
+	struct ptshare_scan_region told;
 	char *page;		/* two pages; the second can't be accessed */
 };
 
@@ -71,6 +75,25 @@ FIXTURE_VARIANT_ADD(abi, seal) {
 	offsetof(struct ptshare_seal, __reserved)
 };
 
+FIXTURE_VARIANT_ADD(abi, notify) {
+	PTSHARE_IOC_NOTIFY, 16, ON_CTL, 0, -1
+};
+
+FIXTURE_VARIANT_ADD(abi, arm) {
+	PTSHARE_IOC_ARM, 72, ON_NFY, 0,
+	offsetof(struct ptshare_arm, __reserved)
+};
+
+FIXTURE_VARIANT_ADD(abi, resolve) {
+	PTSHARE_IOC_RESOLVE, 40, ON_NFY, 0,
+	offsetof(struct ptshare_resolve, __reserved)
+};
+
+FIXTURE_VARIANT_ADD(abi, scan) {
+	PTSHARE_IOC_SCAN, 72, ON_NFY,
+	PTSHARE_SCAN_CLEAR | PTSHARE_SCAN_REARM, -1
+};
+
 FIXTURE_SETUP(abi)
 {
 	self->mem = pts_memfd(PAGES * pts_psz, 0);
@@ -85,6 +108,10 @@ FIXTURE_SETUP(abi)
 			     0));
 	ASSERT_EQ(0, pts_map(self->fds[1], self->mem, PTS_RO, 6 * pts_psz,
 			     2 * pts_psz, 6 * pts_psz));
+	self->fds[3] = pts_notify(self->fds[1], 0);
+	ASSERT_GE(self->fds[3], 0);
+	ASSERT_EQ(0, pts_arm(self->fds[3], 0, pts_psz, PTSHARE_ASYNC,
+			     PTSHARE_KERNEL_ALLOW));
 	ASSERT_EQ(0, pts_snap_take(self->fds[1], &self->before));
 	self->page = mmap(NULL, 3 * pts_psz, PTS_RW,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -149,6 +176,28 @@ static void fill(struct _test_data_abi *self,
 		s->seals = PTSHARE_SEAL_PROT;
 		break;
 	}
+	case PTSHARE_IOC_ARM: {
+		struct ptshare_arm *a = arg;
+
+		a->offset = pts_psz;
+		a->length = pts_psz;
+		break;
+	}
+	case PTSHARE_IOC_RESOLVE: {
+		struct ptshare_resolve *r = arg;
+
+		r->length = pts_psz;
+		break;
+	}
+	case PTSHARE_IOC_SCAN: {
+		struct ptshare_scan *s = arg;
+
+		s->end = 2 * pts_psz;
+		s->vec = (uintptr_t)&self->told;
+		s->vec_len = 1;
+		s->categories = PTSHARE_PAGE_ARMED;
+		break;
+	}
 	}
 }
 
@@ -156,7 +205,7 @@ static void fill(struct _test_data_abi *self,
 static int good_fd(struct _test_data_abi *self,
 		   const struct _fixture_variant_abi *variant)
 {
-	return self->fds[variant->on & ON_DEV ? 0 : 1];
+	return self->fds[ffs(variant->on) - 1];
 }
 
 static bool unchanged(struct _test_data_abi *self)
@@ -166,7 +215,9 @@ static bool unchanged(struct _test_data_abi *self)
 
 	if (pts_snap_take(self->fds[1], &now))
 		return false;
-	same = pts_snap_equal(&self->before, &now);
+	same = pts_snap_equal(&self->before, &now) &&
+	       pts_page_state(self->fds[3], 0) == PTS_ARMED &&
+	       pts_page_state(self->fds[3], pts_psz) == 0;
 	pts_snap_free(&now);
 	return same;
 }
@@ -179,7 +230,7 @@ static void expect_refused(struct __test_metadata *_metadata,
 {
 	int i;
 
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < KINDS; i++) {
 		if (!(variant->on & (1 << i)))
 			continue;
 		EXPECT_EQ(err, pts_ioctl(self->fds[i], variant->cmd, arg)) {
@@ -299,7 +350,9 @@ TEST_F(abi, result_not_writable)
 	char *ro = self->page + pts_psz;
 
 	if (variant->cmd != PTSHARE_IOC_INFO &&
-	    variant->cmd != PTSHARE_IOC_QUERY)
+	    variant->cmd != PTSHARE_IOC_QUERY &&
+	    variant->cmd != PTSHARE_IOC_NOTIFY &&
+	    variant->cmd != PTSHARE_IOC_SCAN)
 		return;
 	fill(self, variant, ro);
 	ASSERT_EQ(0, mprotect(ro, pts_psz, PROT_READ));
@@ -310,7 +363,7 @@ TEST_F(abi, wrong_fd_kind)
 {
 	int i;
 
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < KINDS; i++) {
 		if (variant->on & (1 << i))
 			continue;
 		fill(self, variant, self->page);
@@ -326,7 +379,7 @@ TEST_F(abi, right_fd_kinds)
 {
 	int i;
 
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < KINDS; i++) {
 		if (!(variant->on & (1 << i)))
 			continue;
 		fill(self, variant, self->page);
@@ -341,7 +394,8 @@ TEST_F(abi, right_fd_kinds)
 TEST_F(abi, return_value)
 {
 	bool makes_fd = variant->cmd == PTSHARE_IOC_CREATE ||
-			variant->cmd == PTSHARE_IOC_ATTACH_FD;
+			variant->cmd == PTSHARE_IOC_ATTACH_FD ||
+			variant->cmd == PTSHARE_IOC_NOTIFY;
 	int ret;
 
 	fill(self, variant, self->page);
@@ -350,7 +404,7 @@ TEST_F(abi, return_value)
 		EXPECT_EQ(0, ret);
 		return;
 	}
-	ASSERT_GT(ret, self->fds[2]);
+	ASSERT_GT(ret, self->fds[3]);
 	EXPECT_EQ(FD_CLOEXEC, fcntl(ret, F_GETFD));
 }
 
@@ -398,6 +452,18 @@ TEST_F(abi, layout)
 		break;
 	case PTSHARE_IOC_SEAL:
 		size = sizeof(struct ptshare_seal);
+		break;
+	case PTSHARE_IOC_NOTIFY:
+		size = sizeof(struct ptshare_notify);
+		break;
+	case PTSHARE_IOC_ARM:
+		size = sizeof(struct ptshare_arm);
+		break;
+	case PTSHARE_IOC_RESOLVE:
+		size = sizeof(struct ptshare_resolve);
+		break;
+	case PTSHARE_IOC_SCAN:
+		size = sizeof(struct ptshare_scan);
 		break;
 	}
 	EXPECT_LE(variant->size, size);
