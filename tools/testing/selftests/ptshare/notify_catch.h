@@ -7,16 +7,9 @@
  * Two pages are armed and one of them is written; a third one is not armed and
  * is written in the same way. So what is told too much is found as well.
  */
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/prctl.h>
-
 #include "../kselftest_harness.h"
-#include "notify_util.h"
-#include "notify_ways.h"
-#include "share.h"
+#include "notify_rig.h"
 
-#define LEN		0x200000UL
 #define QUIET_PAGE	4	/* armed, never written */
 #define PAGE		5	/* armed and written */
 #define FREE_PAGE	6	/* written, not armed */
@@ -24,10 +17,8 @@
 
 FIXTURE(catch)
 {
-	int ctl, mem, nfd;
-	char *base;
-	const struct way *way;
-	struct pts_child c;
+	struct way_rig rig;
+	int nfd;
 };
 
 FIXTURE_VARIANT(catch)
@@ -73,24 +64,16 @@ FIXTURE_VARIANT_ADD(catch, signal_block) {
 
 FIXTURE_SETUP(catch)
 {
-	self->ctl = -1;
 	self->nfd = -1;
 	if (!pts_notify_available())
 		SKIP(return, "no write-notify");
-	self->base = way_reserve(LEN);
-	ASSERT_NE(MAP_FAILED, (void *)self->base);
-	self->mem = pts_memfd_pages(LEN, CATCH_HUGE);
-	if (self->mem == -ENODEV)
-		SKIP(return, "no huge pages in shmem");
-	ASSERT_GE(self->mem, 0);
 }
 
 FIXTURE_TEARDOWN(catch)
 {
 	/* Without a monitor nobody sleeps, nor is anybody refused. */
 	close(self->nfd);
-	if (self->c.pid)
-		EXPECT_EQ(0, pts_join(&self->c));
+	EXPECT_EQ(0, way_rig_free(&self->rig));
 }
 
 /* What becomes of a write. */
@@ -119,42 +102,6 @@ static enum fate fate_of(const struct way *way,
 	return way->flags & WAY_F_ATOMIC ? CAN_NOT_SLEEP : SLEEPS;
 }
 
-static __u16 event_flags(const struct way *way)
-{
-	if (way->kind == WAY_USER)
-		return 0;
-	if (way->kind == WAY_FILE)
-		return PTSHARE_EVENT_F_KERNEL | PTSHARE_EVENT_F_SYSCALL;
-	return PTSHARE_EVENT_F_KERNEL |
-	       (way->flags & WAY_F_REMOTE ? PTSHARE_EVENT_F_REMOTE : 0);
-}
-
-/* Writes the pages it is told, and answers with the errno. */
-static int writer(int sock, void *arg)
-{
-	struct _test_data_catch *self = arg;
-	struct way_world w = {
-		.ctl = self->ctl, .mem = self->mem, .len = LEN,
-		.base = self->base,
-	};
-	__u64 page;
-	int ret;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	ret = way_open(&w, self->way, PAGE);
-	pts_send(sock, ret > 0 ? UINT64_MAX : -ret);
-	while (!pts_recv(sock, &page))
-		pts_send(sock, -self->way->write(&w, page));
-	if (w.victim > 0)
-		kill(w.victim, SIGKILL);
-	return 0;
-}
-
-static int reset(struct _test_data_catch *self, __u64 page)
-{
-	return way_reset(self->way, self->mem, LEN, page);
-}
-
 static int arm(struct _test_data_catch *self,
 	       const struct _fixture_variant_catch *variant)
 {
@@ -162,22 +109,16 @@ static int arm(struct _test_data_catch *self,
 		       variant->on_kernel);
 }
 
-/* The errno of a write that was let through, or refused at once. */
-static int write_page(struct _test_data_catch *self, __u64 page)
-{
-	return -(int)pts_ask(self->c.sock, page);
-}
-
 /* The next event is of the one page that was written. */
 static bool told(struct _test_data_catch *self, __u16 flags)
 {
-	const struct way *way = self->way;
-	struct way_world w = { .base = self->base, .len = LEN };
+	const struct way *way = self->rig.way;
+	struct way_world w = { .base = self->rig.base, .len = RIG_LEN };
 	struct ptshare_event ev;
 	__u64 addr = 0;
 
 	if (pts_read_event(self->nfd, &ev, PTS_SOON_MS) ||
-	    !pts_event_is(&ev, PTSHARE_EVENT_WRITE, event_flags(way) | flags,
+	    !pts_event_is(&ev, PTSHARE_EVENT_WRITE, way_event_flags(way) | flags,
 			  PG(PAGE), pts_psz))
 		return false;
 	if (way->place != WAY_NOWHERE)
@@ -186,11 +127,11 @@ static bool told(struct _test_data_catch *self, __u16 flags)
 		addr += WAY_AT;
 	else
 		ev.addr &= ~(pts_psz - 1);
-	if (ev.addr == addr && ev.pid == self->c.pid &&
-	    (way->kind != WAY_USER || ev.tid == self->c.pid))
+	if (ev.addr == addr && ev.pid == self->rig.c.pid &&
+	    (way->kind != WAY_USER || ev.tid == self->rig.c.pid))
 		return true;
 	printf("# addr %#llx wanted %#llx, pid %d tid %d wanted %d\n", ev.addr,
-	       addr, ev.pid, ev.tid, self->c.pid);
+	       addr, ev.pid, ev.tid, self->rig.c.pid);
 	return false;
 }
 
@@ -201,7 +142,7 @@ static void pages_are(struct __test_metadata *_metadata,
 	EXPECT_EQ(state, pts_page_state(self->nfd, PG(PAGE)));
 	EXPECT_EQ(PTS_ARMED, pts_page_state(self->nfd, PG(QUIET_PAGE)));
 	EXPECT_EQ(0, pts_page_state(self->nfd, PG(FREE_PAGE)));
-	EXPECT_EQ(word, way_word(self->mem, PAGE));
+	EXPECT_EQ(word, way_word(self->rig.mem, PAGE));
 	EXPECT_TRUE(pts_no_event(self->nfd));
 }
 
@@ -209,9 +150,9 @@ static void pages_are(struct __test_metadata *_metadata,
 static void is_free(struct __test_metadata *_metadata,
 		    struct _test_data_catch *self)
 {
-	ASSERT_EQ(0, reset(self, PAGE));
-	EXPECT_EQ(0, write_page(self, PAGE));
-	pages_are(_metadata, self, PTS_WRITTEN, way_new(self->way));
+	ASSERT_EQ(0, way_rig_reset(&self->rig, PAGE));
+	EXPECT_EQ(0, way_rig_write(&self->rig, PAGE));
+	pages_are(_metadata, self, PTS_WRITTEN, way_new(self->rig.way));
 }
 
 static void begin(struct __test_metadata *_metadata,
@@ -219,29 +160,22 @@ static void begin(struct __test_metadata *_metadata,
 		  const struct _fixture_variant_catch *variant,
 		  const struct way *way)
 {
-	__u64 ret;
+	int ret = way_rig_make(&self->rig, way, CATCH_HUGE, PAGE);
 
-	self->way = way;
-	self->ctl = way->share ? share_create(way->share, LEN, PTS_RW) :
-				 pts_create(LEN, PTS_RW);
-	ASSERT_GE(self->ctl, 0);
-	ASSERT_EQ(0, pts_map(self->ctl, self->mem, PTS_RW, 0, LEN, 0));
-	self->nfd = pts_notify(self->ctl, 0);
-	ASSERT_GE(self->nfd, 0);
-	ASSERT_EQ(0, pts_fork(&self->c, writer, self));
-	ASSERT_EQ(0, pts_recv(self->c.sock, &ret));
-	if (ret == UINT64_MAX)
+	if (ret > 0)
 		SKIP(_exit(KSFT_SKIP), "%s: not here", way->name);
 	ASSERT_EQ(0, ret);
+	self->nfd = pts_notify(self->rig.ctl, 0);
+	ASSERT_GE(self->nfd, 0);
 	/* Before anything is armed all ways just work. */
-	ASSERT_EQ(0, reset(self, FREE_PAGE));
-	ASSERT_EQ(0, reset(self, PAGE));
-	ASSERT_EQ(0, write_page(self, PAGE));
-	ASSERT_EQ(way_new(way), way_word(self->mem, PAGE));
-	ASSERT_EQ(0, reset(self, PAGE));
-	ASSERT_EQ(0, reset(self, FREE_PAGE));
+	ASSERT_EQ(0, way_rig_reset(&self->rig, FREE_PAGE));
+	ASSERT_EQ(0, way_rig_reset(&self->rig, PAGE));
+	ASSERT_EQ(0, way_rig_write(&self->rig, PAGE));
+	ASSERT_EQ(way_new(way), way_word(self->rig.mem, PAGE));
+	ASSERT_EQ(0, way_rig_reset(&self->rig, PAGE));
+	ASSERT_EQ(0, way_rig_reset(&self->rig, FREE_PAGE));
 	ASSERT_EQ(0, arm(self, variant));
-	EXPECT_EQ(0, write_page(self, FREE_PAGE));
+	EXPECT_EQ(0, way_rig_write(&self->rig, FREE_PAGE));
 	pages_are(_metadata, self, PTS_ARMED, way_old(way));
 }
 
@@ -252,16 +186,16 @@ static void goes(struct __test_metadata *_metadata,
 	int round;
 
 	for (round = 0; round < 2; round++) {
-		EXPECT_EQ(0, write_page(self, PAGE));
+		EXPECT_EQ(0, way_rig_write(&self->rig, PAGE));
 		EXPECT_TRUE(told(self, 0));
-		pages_are(_metadata, self, PTS_WRITTEN, way_new(self->way));
+		pages_are(_metadata, self, PTS_WRITTEN, way_new(self->rig.way));
 		is_free(_metadata, self);
-		ASSERT_EQ(0, reset(self, PAGE));
+		ASSERT_EQ(0, way_rig_reset(&self->rig, PAGE));
 		ASSERT_EQ(0, arm(self, variant));
 		/* What was written is not forgotten by arming again. */
 		EXPECT_EQ(PTS_WRITTEN | PTS_ARMED,
 			  pts_page_state(self->nfd, PG(PAGE)));
-		EXPECT_EQ(1, pts_written(self->nfd, PTSHARE_SCAN_CLEAR, 0, LEN));
+		EXPECT_EQ(1, pts_written(self->nfd, PTSHARE_SCAN_CLEAR, 0, RIG_LEN));
 	}
 }
 
@@ -271,12 +205,12 @@ static void is_refused(struct __test_metadata *_metadata,
 	int round;
 
 	for (round = 0; round < 2; round++) {
-		EXPECT_EQ(self->way->err, write_page(self, PAGE));
+		EXPECT_EQ(self->rig.way->err, way_rig_write(&self->rig, PAGE));
 		EXPECT_TRUE(told(self, 0));
-		pages_are(_metadata, self, PTS_WAITING, way_old(self->way));
+		pages_are(_metadata, self, PTS_WAITING, way_old(self->rig.way));
 		/* Refused again, but not told again: */
-		EXPECT_EQ(self->way->err, write_page(self, PAGE));
-		pages_are(_metadata, self, PTS_WAITING, way_old(self->way));
+		EXPECT_EQ(self->rig.way->err, way_rig_write(&self->rig, PAGE));
+		pages_are(_metadata, self, PTS_WAITING, way_old(self->rig.way));
 		EXPECT_EQ(0, pts_resolve(self->nfd, PG(PAGE), PG(1),
 					 PTSHARE_FAIL));
 	}
@@ -289,10 +223,10 @@ static void is_refused(struct __test_metadata *_metadata,
 static void can_not_sleep(struct __test_metadata *_metadata,
 			  struct _test_data_catch *self)
 {
-	EXPECT_EQ(self->way->err, write_page(self, PAGE));
+	EXPECT_EQ(self->rig.way->err, way_rig_write(&self->rig, PAGE));
 	EXPECT_EQ(PTS_ARMED, pts_page_state(self->nfd, PG(PAGE)) & ~
 		  PTSHARE_PAGE_PENDING);
-	EXPECT_EQ(way_old(self->way), way_word(self->mem, PAGE));
+	EXPECT_EQ(way_old(self->rig.way), way_word(self->rig.mem, PAGE));
 	pts_drain(self->nfd);
 	EXPECT_EQ(0, pts_resolve(self->nfd, PG(PAGE), PG(1), PTSHARE_ALLOW));
 	is_free(_metadata, self);
@@ -302,15 +236,12 @@ static void can_not_sleep(struct __test_metadata *_metadata,
 static void sleep_once(struct __test_metadata *_metadata,
 		       struct _test_data_catch *self, __u32 action, int err)
 {
-	__u64 ret;
-
-	ASSERT_EQ(0, pts_send(self->c.sock, PAGE));
+	ASSERT_EQ(0, way_rig_begin(&self->rig.c, PAGE));
 	ASSERT_TRUE(told(self, PTSHARE_EVENT_F_BLOCKED));
-	EXPECT_TRUE(pts_child_sleeps(&self->c));
-	pages_are(_metadata, self, PTS_WAITING, way_old(self->way));
+	EXPECT_TRUE(pts_child_sleeps(&self->rig.c));
+	pages_are(_metadata, self, PTS_WAITING, way_old(self->rig.way));
 	EXPECT_EQ(1, pts_resolve(self->nfd, PG(PAGE), PG(1), action));
-	ASSERT_EQ(0, pts_recv(self->c.sock, &ret));
-	EXPECT_EQ(err, -(int)ret);
+	EXPECT_EQ(err, way_rig_end(&self->rig.c));
 }
 
 static void sleeps(struct __test_metadata *_metadata,
@@ -318,18 +249,18 @@ static void sleeps(struct __test_metadata *_metadata,
 		   const struct _fixture_variant_catch *variant)
 {
 	sleep_once(_metadata, self, PTSHARE_ALLOW, 0);
-	pages_are(_metadata, self, PTS_WRITTEN, way_new(self->way));
+	pages_are(_metadata, self, PTS_WRITTEN, way_new(self->rig.way));
 	is_free(_metadata, self);
-	ASSERT_EQ(0, reset(self, PAGE));
-	EXPECT_EQ(1, pts_written(self->nfd, PTSHARE_SCAN_CLEAR, 0, LEN));
+	ASSERT_EQ(0, way_rig_reset(&self->rig, PAGE));
+	EXPECT_EQ(1, pts_written(self->nfd, PTSHARE_SCAN_CLEAR, 0, RIG_LEN));
 	ASSERT_EQ(0, arm(self, variant));
-	sleep_once(_metadata, self, PTSHARE_FAIL, self->way->err);
-	EXPECT_EQ(way_old(self->way), way_word(self->mem, PAGE));
+	sleep_once(_metadata, self, PTSHARE_FAIL, self->rig.way->err);
+	EXPECT_EQ(way_old(self->rig.way), way_word(self->rig.mem, PAGE));
 	EXPECT_EQ(PTS_ARMED, pts_page_state(self->nfd, PG(PAGE)) &
 		  ~PTSHARE_PAGE_PENDING);
 	/* It is still armed: who comes next is told of and sleeps. */
 	sleep_once(_metadata, self, PTSHARE_ALLOW, 0);
-	pages_are(_metadata, self, PTS_WRITTEN, way_new(self->way));
+	pages_are(_metadata, self, PTS_WRITTEN, way_new(self->rig.way));
 }
 
 static void run_way(struct __test_metadata *_metadata,

@@ -105,23 +105,32 @@ static int reader(int sock, void *arg)
 }
 
 /* @needs is what makes ready: a way to write that is not used. */
+static void begin(struct __test_metadata *_metadata,
+		  struct _test_data_reads *self,
+		  const struct _fixture_variant_reads *variant,
+		  struct pts_child *c, reader_fn fn, const struct way *needs)
+{
+	__u64 ret;
+
+	self->read = fn;
+	self->needs = needs;
+	ASSERT_EQ(0, pts_fork(c, reader, self));
+	ASSERT_EQ(0, pts_recv(c->sock, &ret));
+	if (ret == NOT_HERE)
+		SKIP(_exit(KSFT_SKIP), "not here");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, pts_arm(self->nfd, 0, LEN, variant->mode,
+			     variant->on_kernel));
+}
+
 static void run_read(struct __test_metadata *_metadata,
 		     struct _test_data_reads *self,
 		     const struct _fixture_variant_reads *variant,
 		     reader_fn fn, const struct way *needs)
 {
 	struct pts_child c;
-	__u64 ret;
 
-	self->read = fn;
-	self->needs = needs;
-	ASSERT_EQ(0, pts_fork(&c, reader, self));
-	ASSERT_EQ(0, pts_recv(c.sock, &ret));
-	if (ret == NOT_HERE)
-		SKIP(_exit(KSFT_SKIP), "not here");
-	ASSERT_EQ(0, ret);
-	ASSERT_EQ(0, pts_arm(self->nfd, 0, LEN, variant->mode,
-			     variant->on_kernel));
+	begin(_metadata, self, variant, &c, fn, needs);
 	EXPECT_EQ(0, pts_ask(c.sock, 1));
 	EXPECT_TRUE(pts_no_event(self->nfd));
 	EXPECT_EQ(PTS_ARMED, pts_page_state(self->nfd, PG(PAGE)));
@@ -137,9 +146,10 @@ static int found(__u32 word)
 	return word == WAY_OLD ? 0 : -EBADMSG;
 }
 
-static int done(ssize_t n, __u32 word)
+/* @word is looked at after the call that fills it. */
+static int done(ssize_t n, const __u32 *word)
 {
-	return n < 0 ? -errno : n != sizeof(word) ? -EIO : found(word);
+	return n < 0 ? -errno : n != sizeof(*word) ? -EIO : found(*word);
 }
 
 /* --- loads ------------------------------------------------------------------ */
@@ -253,7 +263,7 @@ static int by_write_from(struct way_world *w, char *at)
 
 	if (pwrite(w->src, at + WAY_AT, sizeof(word), 0) != sizeof(word))
 		return -errno;
-	return done(pread(w->src, &word, sizeof(word), 0), word);
+	return done(pread(w->src, &word, sizeof(word), 0), &word);
 }
 
 TEST_F_TIMEOUT(reads, write_from_it, TIMEOUT)
@@ -283,7 +293,7 @@ static int by_vmsplice(struct way_world *w, char *at)
 
 	if (vmsplice(w->pipe[1], &iov, 1, 0) != sizeof(word))
 		return -errno;
-	return done(read(w->pipe[0], &word, sizeof(word)), word);
+	return done(read(w->pipe[0], &word, sizeof(word)), &word);
 }
 
 TEST_F_TIMEOUT(reads, vmsplice_to_pipe, TIMEOUT)
@@ -303,7 +313,7 @@ static int by_uring_write(struct way_world *w, char *at)
 		return -EIO;
 	if (cqe->res != sizeof(word))
 		return -EIO;
-	return done(pread(w->src, &word, sizeof(word), 0), word);
+	return done(pread(w->src, &word, sizeof(word), 0), &word);
 }
 
 TEST_F_TIMEOUT(reads, uring_write_from_it, TIMEOUT)
@@ -311,20 +321,45 @@ TEST_F_TIMEOUT(reads, uring_write_from_it, TIMEOUT)
 	run(by_uring_write, uring_read);
 }
 
+/*
+ * Linux asks for permission to write a word that is waited for, and is content
+ * without, so this one is told: an event says that permission was given.
+ */
 static int by_futex(struct way_world *w, char *at)
 {
 	struct timespec soon = { .tv_nsec = 1000000 };
 
-	if (syscall(SYS_futex, at + WAY_AT, FUTEX_WAIT, WAY_OLD, &soon) != -1 ||
-	    errno != ETIMEDOUT)
-		return -EIO;
-	return syscall(SYS_futex, at + WAY_AT, FUTEX_WAKE, 1, NULL) ? -errno :
-		0;
+	if (syscall(SYS_futex, at + WAY_AT, FUTEX_WAIT, WAY_OLD, &soon) != -1)
+		return -EBUSY;
+	return errno == ETIMEDOUT ? 0 : -errno;
 }
 
-TEST_F_TIMEOUT(reads, futex_wait, TIMEOUT)
+TEST_F_TIMEOUT(reads, futex_wait_is_told, TIMEOUT)
 {
-	run(by_futex, write);
+	const bool allowed = variant->on_kernel == PTSHARE_KERNEL_ALLOW;
+	struct ptshare_event ev;
+	struct pts_child c;
+	int told = 0;
+
+	begin(_metadata, self, variant, &c, by_futex, &way_write);
+	ASSERT_EQ(0, pts_send(c.sock, 1));
+	/* Refused, it may ask once more. */
+	while (pts_child_sleeps(&c)) {
+		if (pts_read_event(self->nfd, &ev, 0))
+			continue;
+		EXPECT_TRUE(ev.flags & PTSHARE_EVENT_F_KERNEL);
+		EXPECT_FALSE(ev.flags & PTSHARE_EVENT_F_TIMEOUT);
+		EXPECT_EQ(PG(PAGE), ev.offset);
+		if (ev.flags & PTSHARE_EVENT_F_BLOCKED)
+			EXPECT_EQ(1, pts_resolve(self->nfd, PG(PAGE), PG(1),
+						 PTSHARE_FAIL));
+		told++;
+	}
+	EXPECT_LT(0, told + pts_drain(self->nfd));
+	EXPECT_EQ(allowed ? PTS_WRITTEN : PTS_ARMED,
+		  pts_page_state(self->nfd, PG(PAGE)) & ~PTSHARE_PAGE_PENDING);
+	EXPECT_EQ(WAY_OLD, way_word(self->mem, PAGE));
+	EXPECT_EQ(0, pts_join(&c));
 }
 
 /* --- from another process -------------------------------------------------------- */
@@ -335,7 +370,7 @@ static int by_process_vm(struct way_world *w, char *at)
 	struct iovec l = { &word, sizeof(word) };
 	struct iovec r = { at + WAY_AT, sizeof(word) };
 
-	return done(process_vm_readv(w->victim, &l, 1, &r, 1, 0), word);
+	return done(process_vm_readv(w->victim, &l, 1, &r, 1, 0), &word);
 }
 
 TEST_F_TIMEOUT(reads, process_vm, TIMEOUT)
@@ -348,7 +383,7 @@ static int by_proc_mem(struct way_world *w, char *at)
 	__u32 word = 0;
 
 	return done(pread(w->fd, &word, sizeof(word),
-			  (uintptr_t)at + WAY_AT), word);
+			  (uintptr_t)at + WAY_AT), &word);
 }
 
 TEST_F_TIMEOUT(reads, proc_mem, TIMEOUT)
@@ -373,7 +408,7 @@ static int by_pread(struct way_world *w, char *at)
 	__u32 word = 0;
 
 	return done(pread(w->mem, &word, sizeof(word), PG(PAGE) + WAY_AT),
-		    word);
+		    &word);
 }
 
 TEST_F_TIMEOUT(reads, read, TIMEOUT)
@@ -389,7 +424,7 @@ static int by_splice(struct way_world *w, char *at)
 	if (splice(w->mem, &pos, w->pipe[1], NULL, sizeof(word), 0) !=
 	    sizeof(word))
 		return -errno;
-	return done(read(w->pipe[0], &word, sizeof(word)), word);
+	return done(read(w->pipe[0], &word, sizeof(word)), &word);
 }
 
 TEST_F_TIMEOUT(reads, splice, TIMEOUT)
@@ -405,7 +440,7 @@ static int by_sendfile(struct way_world *w, char *at)
 	if (lseek(w->src, 0, SEEK_SET) ||
 	    sendfile(w->src, w->mem, &pos, sizeof(word)) != sizeof(word))
 		return -errno;
-	return done(pread(w->src, &word, sizeof(word), 0), word);
+	return done(pread(w->src, &word, sizeof(word), 0), &word);
 }
 
 TEST_F_TIMEOUT(reads, sendfile, TIMEOUT)
@@ -421,7 +456,7 @@ static int by_copy_range(struct way_world *w, char *at)
 	if (copy_file_range(w->mem, &from, w->src, &to, sizeof(word), 0) !=
 	    sizeof(word))
 		return -errno;
-	return done(pread(w->src, &word, sizeof(word), 0), word);
+	return done(pread(w->src, &word, sizeof(word), 0), &word);
 }
 
 TEST_F_TIMEOUT(reads, copy_file_range, TIMEOUT)
