@@ -58,14 +58,14 @@ if [ -s "$work/unnamed" ]; then
 fi
 
 # Every rule has a test, and a number of its own.
-rules='^ +\* - [CRMDL][0-9]+$'
+rules='^ +\* - [CRMDLN][0-9]+$'
 grep -E "$rules" "$table" | sort | uniq -d > "$work/twice"
 if [ -s "$work/twice" ]; then
 	echo "rule numbers given twice:"
 	cat "$work/twice"
 	status=1
 fi
-awk '/^ +\* - [CRMDL][0-9]+$/ {
+awk '/^ +\* - [CRMDLN][0-9]+$/ {
 	if (rule && !seen) { print "\t" rule; bad = 1 }
 	rule = $3; seen = 0
 }

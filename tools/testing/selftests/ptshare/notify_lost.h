@@ -7,8 +7,8 @@
  * and then the shadow has to equal the file.
  *
  * Brings the test of the programs that include it, which say how much of it:
- * LOST_PROCS, LOST_MIB, LOST_WRITES, LOST_SEEDS. The environment has the last
- * word: PTSHARE_LOST_PROCS and so on, PTSHARE_SEED.
+ * LOST_PROCS, LOST_MIB, LOST_WRITES and LOST_CYCLES for each seed, LOST_SEEDS.
+ * The environment has the last word: PTSHARE_LOST_PROCS and so on, PTSHARE_SEED.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -170,9 +170,9 @@ static int writer(struct _test_data_lost *self, unsigned int id, __u64 seed)
 static int reclaimer(struct _test_data_lost *self, unsigned int id, __u64 seed)
 {
 	while (!self->board->stop) {
-		cg_write_bytes(&self->cg, "memory.reclaim", self->len / 4);
+		cg_write_bytes(&self->cg, "memory.reclaim", self->len / 8);
 		self->board->storms++;
-		usleep(20000);
+		usleep(100000);
 	}
 	return 0;
 }
@@ -186,7 +186,7 @@ static int mover(struct _test_data_lost *self, unsigned int id, __u64 seed)
 		madvise(self->plain + at, HUGE, MADV_COLLAPSE);
 		at = (at + HUGE) % self->len;
 		self->board->storms++;
-		usleep(20000);
+		usleep(100000);
 	}
 	return 0;
 }
@@ -285,6 +285,7 @@ static void audit(struct __test_metadata *_metadata,
 static void run_seed(struct __test_metadata *_metadata,
 		     struct _test_data_lost *self, __u64 seed)
 {
+	const unsigned long enough = self->cycles + LOST_CYCLES;
 	struct board *board = self->board;
 	unsigned int i;
 	int status;
@@ -306,7 +307,7 @@ static void run_seed(struct __test_metadata *_metadata,
 		cycle(_metadata, self);
 		if (self->cycles % AUDIT_EVERY == 0)
 			audit(_metadata, self);
-	} while (board->writes < board->goal);
+	} while (board->writes < board->goal || self->cycles < enough);
 	audit(_metadata, self);
 	board->stop = 1;
 	for (i = 0; i < self->nr_pids; i++) {

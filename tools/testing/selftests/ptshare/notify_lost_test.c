@@ -3,7 +3,8 @@
 #define _GNU_SOURCE
 #define LOST_PROCS	8
 #define LOST_MIB	8
-#define LOST_WRITES	20000
+#define LOST_WRITES	4000
+#define LOST_CYCLES	8
 #define LOST_SEEDS	1
 #include "notify_lost.h"
 
