@@ -181,6 +181,7 @@ static bool protect_ptes(struct mmu_gather *tlb, struct vm_area_struct *vma,
 	start = pte_offset_map_lock(vma->vm_mm, pmd, addr, &ptl);
 	if (!start)
 		return false;
+	__acquire(RCU);
 	flush_tlb_batched_pending(vma->vm_mm);
 	arch_enter_lazy_mmu_mode();
 	for (ptep = start; addr < end; ptep++, addr += PAGE_SIZE)
@@ -217,13 +218,18 @@ static void protect_migrating_pmd(struct vm_area_struct *vma,
 static bool protect_huge(struct mmu_gather *tlb, struct vm_area_struct *vma,
 			 pmd_t *pmdp, unsigned long addr)
 {
-	spinlock_t *ptl = pmd_trans_huge_lock(pmdp, vma);
+	spinlock_t *ptl = pmd_lockptr(vma->vm_mm, pmdp);
 	unsigned long haddr = addr & HPAGE_PMD_MASK;
-	pmd_t pmd;
+	pmd_t pmd = pmdp_get_lockless(pmdp);
 
-	if (!ptl)
+	if (!is_swap_pmd(pmd) && !pmd_trans_huge(pmd))
 		return false;
+	spin_lock(ptl);
 	pmd = *pmdp;
+	if (!is_swap_pmd(pmd) && !pmd_trans_huge(pmd)) {
+		spin_unlock(ptl);
+		return false;
+	}
 	if (!pmd_present(pmd)) {
 		protect_migrating_pmd(vma, addr, pmdp, pmd);
 	} else if (pmd_write(pmd)) {

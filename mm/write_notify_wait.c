@@ -346,23 +346,28 @@ vm_fault_t write_notify_fault(struct vm_fault *vmf)
  * write_notify_wp - ask before an entry is made writable
  * @vmf: a write fault in a shared mapping of a file that is or was watched
  *
- * Context: under the page table lock, which is dropped unless 0 is returned.
- * Return: as write_notify_fault().
+ * Context: under the page table lock.
+ * Return: 0 if it may, else what to give write_notify_refused() without the lock.
  */
 vm_fault_t write_notify_wp(struct vm_fault *vmf)
 {
-	bool nested = mm_is_ptshare(vmf->vma->vm_mm);
-	vm_fault_t ret;
-
+	if (!mm_is_ptshare(vmf->vma->vm_mm))
+		return fault_ask(vmf);
 	/* Armed again since ptshare_fault() asked: the access comes again. */
-	if (nested)
-		ret = write_notify_armed(vmf->vma, vmf->address, 1) ?
-			VM_FAULT_NOPAGE : 0;
-	else
-		ret = fault_ask(vmf);
-	if (!ret)
-		return 0;
-	pte_unmap_unlock(vmf->pte, vmf->ptl);
+	return write_notify_armed(vmf->vma, vmf->address, 1) ?
+		VM_FAULT_NOPAGE : 0;
+}
+
+/**
+ * write_notify_refused - the end of a fault that write_notify_wp() did not allow
+ * @vmf: the fault
+ * @ret: of write_notify_wp()
+ *
+ * Context: as ->fault(): VM_FAULT_RETRY means that the lock was dropped.
+ * Return: what the fault is to return.
+ */
+vm_fault_t write_notify_refused(struct vm_fault *vmf, vm_fault_t ret)
+{
 	if (ret == VM_FAULT_RETRY && !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
 		return fault_sleep(vmf);
 	return ret;

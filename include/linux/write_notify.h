@@ -30,6 +30,7 @@ bool write_notify_armed(struct vm_area_struct *vma, unsigned long addr,
 			unsigned int nr);
 vm_fault_t write_notify_fault(struct vm_fault *vmf);
 vm_fault_t write_notify_wp(struct vm_fault *vmf);
+vm_fault_t write_notify_refused(struct vm_fault *vmf, vm_fault_t ret);
 int write_notify_begin(struct folio *folio, loff_t pos, size_t len);
 int write_notify_fill(struct address_space *mapping, pgoff_t index);
 bool write_notify_again(struct kiocb *iocb, struct iov_iter *from, ssize_t *ret,
@@ -100,6 +101,12 @@ static inline vm_fault_t write_notify_fault(struct vm_fault *vmf)
 static inline vm_fault_t write_notify_wp(struct vm_fault *vmf)
 {
 	return 0;
+}
+
+static inline vm_fault_t write_notify_refused(struct vm_fault *vmf,
+					      vm_fault_t ret)
+{
+	return ret;
 }
 
 static inline int write_notify_begin(struct folio *folio, loff_t pos,
