@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The catch matrix: every way to write, in every mode, with every policy for
- * the kernel's own writes. Brings the tests of the programs that include it;
- * CATCH_HUGE says of what pages the file is.
+ * the kernel's own writes, with small and with huge pages. The programs that
+ * include it have one test for each way.
  *
  * Two pages are armed and one of them is written; a third one is not armed and
  * is written in the same way. So what is told too much is found as well.
  */
+#ifndef PTSHARE_NOTIFY_CATCH_H
+#define PTSHARE_NOTIFY_CATCH_H
+
 #include "../kselftest_harness.h"
 #include "notify_rig.h"
 
@@ -24,42 +27,79 @@ FIXTURE(catch)
 FIXTURE_VARIANT(catch)
 {
 	__u32 mode, on_kernel;
+	bool huge;
 };
 
 FIXTURE_VARIANT_ADD(catch, async_allow) {
-	PTSHARE_ASYNC, PTSHARE_KERNEL_ALLOW
+	PTSHARE_ASYNC, PTSHARE_KERNEL_ALLOW, false
 };
 
 FIXTURE_VARIANT_ADD(catch, async_fail) {
-	PTSHARE_ASYNC, PTSHARE_KERNEL_FAIL
+	PTSHARE_ASYNC, PTSHARE_KERNEL_FAIL, false
 };
 
 FIXTURE_VARIANT_ADD(catch, async_block) {
-	PTSHARE_ASYNC, PTSHARE_KERNEL_BLOCK
+	PTSHARE_ASYNC, PTSHARE_KERNEL_BLOCK, false
 };
 
 FIXTURE_VARIANT_ADD(catch, block_allow) {
-	PTSHARE_BLOCK, PTSHARE_KERNEL_ALLOW
+	PTSHARE_BLOCK, PTSHARE_KERNEL_ALLOW, false
 };
 
 FIXTURE_VARIANT_ADD(catch, block_fail) {
-	PTSHARE_BLOCK, PTSHARE_KERNEL_FAIL
+	PTSHARE_BLOCK, PTSHARE_KERNEL_FAIL, false
 };
 
 FIXTURE_VARIANT_ADD(catch, block_block) {
-	PTSHARE_BLOCK, PTSHARE_KERNEL_BLOCK
+	PTSHARE_BLOCK, PTSHARE_KERNEL_BLOCK, false
 };
 
 FIXTURE_VARIANT_ADD(catch, signal_allow) {
-	PTSHARE_SIGNAL, PTSHARE_KERNEL_ALLOW
+	PTSHARE_SIGNAL, PTSHARE_KERNEL_ALLOW, false
 };
 
 FIXTURE_VARIANT_ADD(catch, signal_fail) {
-	PTSHARE_SIGNAL, PTSHARE_KERNEL_FAIL
+	PTSHARE_SIGNAL, PTSHARE_KERNEL_FAIL, false
 };
 
 FIXTURE_VARIANT_ADD(catch, signal_block) {
-	PTSHARE_SIGNAL, PTSHARE_KERNEL_BLOCK
+	PTSHARE_SIGNAL, PTSHARE_KERNEL_BLOCK, false
+};
+
+FIXTURE_VARIANT_ADD(catch, async_allow_huge) {
+	PTSHARE_ASYNC, PTSHARE_KERNEL_ALLOW, true
+};
+
+FIXTURE_VARIANT_ADD(catch, async_fail_huge) {
+	PTSHARE_ASYNC, PTSHARE_KERNEL_FAIL, true
+};
+
+FIXTURE_VARIANT_ADD(catch, async_block_huge) {
+	PTSHARE_ASYNC, PTSHARE_KERNEL_BLOCK, true
+};
+
+FIXTURE_VARIANT_ADD(catch, block_allow_huge) {
+	PTSHARE_BLOCK, PTSHARE_KERNEL_ALLOW, true
+};
+
+FIXTURE_VARIANT_ADD(catch, block_fail_huge) {
+	PTSHARE_BLOCK, PTSHARE_KERNEL_FAIL, true
+};
+
+FIXTURE_VARIANT_ADD(catch, block_block_huge) {
+	PTSHARE_BLOCK, PTSHARE_KERNEL_BLOCK, true
+};
+
+FIXTURE_VARIANT_ADD(catch, signal_allow_huge) {
+	PTSHARE_SIGNAL, PTSHARE_KERNEL_ALLOW, true
+};
+
+FIXTURE_VARIANT_ADD(catch, signal_fail_huge) {
+	PTSHARE_SIGNAL, PTSHARE_KERNEL_FAIL, true
+};
+
+FIXTURE_VARIANT_ADD(catch, signal_block_huge) {
+	PTSHARE_SIGNAL, PTSHARE_KERNEL_BLOCK, true
 };
 
 FIXTURE_SETUP(catch)
@@ -160,7 +200,7 @@ static void begin(struct __test_metadata *_metadata,
 		  const struct _fixture_variant_catch *variant,
 		  const struct way *way)
 {
-	int ret = way_rig_make(&self->rig, way, CATCH_HUGE, PAGE);
+	int ret = way_rig_make(&self->rig, way, variant->huge, PAGE);
 
 	if (ret > 0)
 		SKIP(_exit(KSFT_SKIP), "%s: not here", way->name);
@@ -287,158 +327,4 @@ static void run_way(struct __test_metadata *_metadata,
 
 #define run(name)	run_way(_metadata, self, variant, &way_##name)
 
-TEST_F_TIMEOUT(catch, store_window, TIMEOUT)
-{
-	run(store_window);
-}
-
-TEST_F_TIMEOUT(catch, store_fresh_window, TIMEOUT)
-{
-	run(store_fresh_window);
-}
-
-TEST_F_TIMEOUT(catch, store_share_none, TIMEOUT)
-{
-	run(store_share_none);
-}
-
-TEST_F_TIMEOUT(catch, store_notifier, TIMEOUT)
-{
-	run(store_notifier);
-}
-
-TEST_F_TIMEOUT(catch, store_foreign, TIMEOUT)
-{
-	run(store_foreign);
-}
-
-TEST_F_TIMEOUT(catch, store_fresh_foreign, TIMEOUT)
-{
-	run(store_fresh_foreign);
-}
-
-TEST_F_TIMEOUT(catch, uffd_continue, TIMEOUT)
-{
-	run(uffd_continue);
-}
-
-TEST_F_TIMEOUT(catch, read, TIMEOUT)
-{
-	run(read);
-}
-
-TEST_F_TIMEOUT(catch, direct_read, TIMEOUT)
-{
-	run(direct_read);
-}
-
-TEST_F_TIMEOUT(catch, uring_read, TIMEOUT)
-{
-	run(uring_read);
-}
-
-TEST_F_TIMEOUT(catch, uring_read_wq, TIMEOUT)
-{
-	run(uring_read_wq);
-}
-
-TEST_F_TIMEOUT(catch, uring_fixed, TIMEOUT)
-{
-	run(uring_fixed);
-}
-
-TEST_F_TIMEOUT(catch, vmsplice, TIMEOUT)
-{
-	run(vmsplice);
-}
-
-TEST_F_TIMEOUT(catch, futex, TIMEOUT)
-{
-	run(futex);
-}
-
-TEST_F_TIMEOUT(catch, populate, TIMEOUT)
-{
-	run(populate);
-}
-
-TEST_F_TIMEOUT(catch, device, TIMEOUT)
-{
-	run(device);
-}
-
-TEST_F_TIMEOUT(catch, process_vm, TIMEOUT)
-{
-	run(process_vm);
-}
-
-TEST_F_TIMEOUT(catch, proc_mem, TIMEOUT)
-{
-	run(proc_mem);
-}
-
-TEST_F_TIMEOUT(catch, ptrace, TIMEOUT)
-{
-	run(ptrace);
-}
-
-TEST_F_TIMEOUT(catch, write, TIMEOUT)
-{
-	run(write);
-}
-
-TEST_F_TIMEOUT(catch, pwrite, TIMEOUT)
-{
-	run(pwrite);
-}
-
-TEST_F_TIMEOUT(catch, writev, TIMEOUT)
-{
-	run(writev);
-}
-
-TEST_F_TIMEOUT(catch, splice, TIMEOUT)
-{
-	run(splice);
-}
-
-TEST_F_TIMEOUT(catch, sendfile, TIMEOUT)
-{
-	run(sendfile);
-}
-
-TEST_F_TIMEOUT(catch, copy_file_range, TIMEOUT)
-{
-	run(copy_file_range);
-}
-
-TEST_F_TIMEOUT(catch, uring_write, TIMEOUT)
-{
-	run(uring_write);
-}
-
-TEST_F_TIMEOUT(catch, punch, TIMEOUT)
-{
-	run(punch);
-}
-
-TEST_F_TIMEOUT(catch, madv_remove, TIMEOUT)
-{
-	run(madv_remove);
-}
-
-TEST_F_TIMEOUT(catch, truncate, TIMEOUT)
-{
-	run(truncate);
-}
-
-TEST_F_TIMEOUT(catch, uffd_copy, TIMEOUT)
-{
-	run(uffd_copy);
-}
-
-TEST_F_TIMEOUT(catch, udmabuf, TIMEOUT)
-{
-	run(udmabuf);
-}
-
+#endif /* PTSHARE_NOTIFY_CATCH_H */
