@@ -106,15 +106,25 @@ static void job_pagemap_scan(struct worker *w, unsigned long unused)
 
 /* --- in the writing processes ---------------------------------------------- */
 
+/* ENOENT: somebody else was faster, and the page can be written. */
+static int allow(int notify, __u64 offset, __u64 length)
+{
+	struct ptshare_resolve arg = {
+		.size = sizeof(arg), .offset = offset, .length = length,
+		.action = PTSHARE_ALLOW,
+	};
+
+	if (ioctl(notify, PTSHARE_IOC_RESOLVE, &arg) && errno != ENOENT)
+		return -1;
+	return 0;
+}
+
 static void handle(int sig, siginfo_t *info, void *context)
 {
 	const uintptr_t addr = (uintptr_t)info->si_addr & ~(PAGE - 1);
-	struct ptshare_resolve arg = {
-		.size = sizeof(arg), .offset = addr - (uintptr_t)self->win,
-		.length = PAGE, .action = PTSHARE_ALLOW,
-	};
 
-	if (sig == SIGBUS ? ioctl(rig->notify, PTSHARE_IOC_RESOLVE, &arg) :
+	if (sig == SIGBUS ? allow(rig->notify, addr - (uintptr_t)self->win,
+				  PAGE) :
 			    mprotect((void *)addr, PAGE, PTS_RW))
 		_exit(3);
 }
@@ -161,19 +171,13 @@ static void answer_uffd(int fd)
 static void answer_notify(int fd)
 {
 	struct ptshare_event event[BATCH];
-	struct ptshare_resolve arg = {
-		.size = sizeof(arg), .action = PTSHARE_ALLOW,
-	};
 	ssize_t got;
 	int i;
 
 	got = read(fd, event, sizeof(event));
-	for (i = 0; i < got / (ssize_t)sizeof(*event); i++) {
-		arg.offset = event[i].offset;
-		arg.length = event[i].length;
-		if (ioctl(fd, PTSHARE_IOC_RESOLVE, &arg))
+	for (i = 0; i < got / (ssize_t)sizeof(*event); i++)
+		if (allow(fd, event[i].offset, event[i].length))
 			die("RESOLVE");
-	}
 }
 
 static void add(int epoll, int fd)
