@@ -93,39 +93,40 @@ static double file_write(void)
 }
 
 /* Per fault, each of which maps one page. */
-static double shared_fault(void (*touch)(char *p, size_t len))
+static double shared_fault(bool write)
 {
 	const struct peer *p = filled();
 	char *win = peer_map(p, P_NULL);
-	__u64 start;
+	__u64 start = now();
 
-	/* Else a read fault would map the pages around it. */
-	madvise(win, p->len, MADV_RANDOM);
-	start = now();
-	touch(win, p->len);
+	if (write)
+		touch_write(win, p->len, PAGE);
+	else
+		touch_read(win, p->len, PAGE);
 	start = now() - start;
 	peer_unmap(p, win);
 	return (double)start / (p->len / PAGE);
 }
 
-static void read_pages(char *p, size_t len)
+static void fault_around(const char *bytes)
 {
-	touch_read(p, len, PAGE);
-}
-
-static void write_pages(char *p, size_t len)
-{
-	touch_write(p, len, PAGE);
+	if (pts_spit("/sys/kernel/debug/fault_around_bytes", bytes))
+		die("fault_around_bytes");
 }
 
 static double shared_read(void)
 {
-	return shared_fault(read_pages);
+	double cost;
+
+	fault_around("4096");
+	cost = shared_fault(false);
+	fault_around("65536");
+	return cost;
 }
 
 static double shared_write(void)
 {
-	return shared_fault(write_pages);
+	return shared_fault(true);
 }
 
 /* Per child. */
