@@ -7,4 +7,5 @@ set style data histograms
 set title "Instructions above the unpatched kernel, no container"
 set ylabel "%"
 set xzeroaxis linetype -1
-plot tsv."/compared" using (column("more_pct")):xtic(1) title "patched"
+plot tsv."/compared" using (column("more_pct")):xtic(1) title "patched", \
+     "" using (column("hooks_pct")):xtic(1) title "write notification alone"

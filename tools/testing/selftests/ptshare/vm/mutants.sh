@@ -10,6 +10,7 @@
 # compiled, and nothing has to be put back.
 #
 # usage: [MUTANTS='name ...'] mutants.sh
+#	 mutants.sh build PATCH FLAVOR	(for others: build/mutant/bzImage)
 #
 # Header lines of a mutation, above the diff:
 #	Must-fail: program[:fixture.variant.test]
@@ -95,6 +96,10 @@ mutant()
 
 if [ "${1:-}" = inside ]; then
 	inside "$2" "$3"
+	exit
+fi
+if [ "${1:-}" = build ]; then
+	build_mutant "$2" "$3"
 	exit
 fi
 "$vm_dir/deps.sh"
