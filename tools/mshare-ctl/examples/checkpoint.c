@@ -197,7 +197,7 @@ static _Noreturn void write_pages(const struct pool *pool, unsigned int id)
 		/* A sequence of numbers that is random enough here. */
 		word = word * 6364136223846793005 + 1442695040888963407;
 		write_word(pool, id, (word >> 33) % pages * pool->page, word);
-		if (!(word >> 58))
+		if (!(word >> 61))
 			nap(1);
 	}
 	_exit(0);
