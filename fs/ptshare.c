@@ -409,11 +409,12 @@ static int ptshare_file_release(struct inode *inode, struct file *file)
 }
 
 #ifdef CONFIG_PROC_FS
-static void ptshare_show_fdinfo(struct seq_file *m, struct file *file)
+/* What every fd of a container tells of it. */
+void ptshare_show_info(struct seq_file *m, struct ptshare *pt)
 {
 	struct ptshare_info info = {};
 
-	if (ptshare_info(file->private_data, &info))
+	if (ptshare_info(pt, &info))
 		return;
 	seq_printf(m, "ptshare-id:\t%llu\n", info.id);
 	seq_printf(m, "ptshare-length:\t%llu\n", info.length);
@@ -427,7 +428,12 @@ static void ptshare_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "ptshare-links:\t%llu\n", info.nr_links);
 	seq_printf(m, "ptshare-mirrors:\t%llu\n", info.nr_mirrors);
 	seq_printf(m, "ptshare-flushes:\t%lu\n",
-		   ptshare_nr_flushes(file->private_data));
+		   ptshare_nr_flushes(pt));
+}
+
+static void ptshare_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	ptshare_show_info(m, file->private_data);
 }
 #else
 #define ptshare_show_fdinfo NULL

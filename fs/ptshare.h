@@ -7,7 +7,9 @@
 #include <linux/types.h>
 
 struct file;
+struct ptshare;
 struct ptshare_notify;
+struct seq_file;
 
 /* Kinds of fds a call may be made on. */
 #define CALL_ON_DEVICE		BIT(0)
@@ -17,6 +19,7 @@ struct ptshare_notify;
 
 long ptshare_file_ioctl(struct file *file, unsigned int cmd, void __user *uarg,
 			u8 on);
+void ptshare_show_info(struct seq_file *m, struct ptshare *pt);
 int ptshare_ioc_notify(struct file *control, struct ptshare_notify *notify,
 		       struct ptshare_notify __user *unotify);
 

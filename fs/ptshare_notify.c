@@ -51,12 +51,12 @@ static void ptshare_notify_fdinfo(struct seq_file *m, struct file *file)
 	struct ptshare_watch_stat stat;
 
 	ptshare_watch_stat(file->private_data, &stat);
-	seq_printf(m, "ptshare-id:\t%llu\n", stat.id);
-	seq_printf(m, "ptshare-notify-queued:\t%u\n", stat.queued);
+	ptshare_show_info(m, stat.pt);
+	seq_printf(m, "ptshare-pending:\t%u\n", stat.queued);
+	seq_printf(m, "ptshare-armed:\t%llu\n", stat.bytes);
 	seq_printf(m, "ptshare-notify-queue-len:\t%u\n", stat.len);
 	seq_printf(m, "ptshare-notify-seq:\t%llu\n", stat.seq);
 	seq_printf(m, "ptshare-notify-overflows:\t%llu\n", stat.overflows);
-	seq_printf(m, "ptshare-notify-armed-kB:\t%llu\n", stat.bytes >> 10);
 }
 #else
 #define ptshare_notify_fdinfo NULL

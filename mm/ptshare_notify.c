@@ -88,7 +88,7 @@ void ptshare_watch_stat(struct ptshare_watch *watch,
 {
 	struct wn_range *range;
 
-	*stat = (struct ptshare_watch_stat) { .id = watch->pt->ino };
+	*stat = (struct ptshare_watch_stat) { .pt = watch->pt };
 	wn_queue_stat(watch->queue, stat);
 	mutex_lock(&watch->pt->notify_mutex);
 	list_for_each_entry(range, wn_queue_ranges(watch->queue), node)

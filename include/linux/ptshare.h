@@ -142,7 +142,7 @@ unsigned long ptshare_nr_flushes(struct ptshare *pt);
  * reserved fields only; all but the poll sleep.
  */
 struct ptshare_watch_stat {
-	u64 id;			/* of the container */
+	struct ptshare *pt;	/* the container, held by the watch */
 	unsigned int queued;	/* events to be read */
 	unsigned int len;	/* for how many there is room */
 	u64 seq;		/* events so far, with those dropped */

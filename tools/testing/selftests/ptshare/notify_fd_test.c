@@ -376,19 +376,19 @@ TEST_F(nfd, fdinfo)
 	ASSERT_EQ(0, pts_info(self->rig.ctl, &info));
 	EXPECT_EQ(info.id, pts_fdinfo(self->nfd, "ptshare-id"));
 	EXPECT_EQ(QUEUE, pts_fdinfo(self->nfd, "ptshare-notify-queue-len"));
-	EXPECT_EQ(0, pts_fdinfo(self->nfd, "ptshare-notify-queued"));
+	EXPECT_EQ(0, pts_fdinfo(self->nfd, "ptshare-pending"));
 	EXPECT_EQ(0, pts_fdinfo(self->nfd, "ptshare-notify-overflows"));
 	EXPECT_EQ(PG(PAGES) / 1024,
-		  pts_fdinfo(self->nfd, "ptshare-notify-armed-kB"));
+		  pts_fdinfo(self->nfd, "ptshare-armed") / 1024);
 	for (i = 0; i < 2; i++)
 		EXPECT_TRUE(pts_writes(self->win + PG(i), 1));
-	EXPECT_EQ(2, pts_fdinfo(self->nfd, "ptshare-notify-queued"));
+	EXPECT_EQ(2, pts_fdinfo(self->nfd, "ptshare-pending"));
 	EXPECT_EQ(2, pts_fdinfo(self->nfd, "ptshare-notify-seq"));
 	ASSERT_EQ(0, pts_resolve(self->nfd, 0, PG(4), PTSHARE_DISARM));
 	EXPECT_EQ(PG(PAGES - 4) / 1024,
-		  pts_fdinfo(self->nfd, "ptshare-notify-armed-kB"));
+		  pts_fdinfo(self->nfd, "ptshare-armed") / 1024);
 	EXPECT_EQ(2, pts_drain(self->nfd));
-	EXPECT_EQ(0, pts_fdinfo(self->nfd, "ptshare-notify-queued"));
+	EXPECT_EQ(0, pts_fdinfo(self->nfd, "ptshare-pending"));
 	EXPECT_EQ(2, pts_fdinfo(self->nfd, "ptshare-notify-seq"));
 }
 

@@ -190,7 +190,7 @@ TEST_F(life, disarm_at_the_ends)
 	expect_free(_metadata, self, 7);
 	caught(self->win, 1, COOKIE);
 	caught(self->win, 6, COOKIE);
-	EXPECT_EQ(24, pts_fdinfo(self->nfd, "ptshare-notify-armed-kB"));
+	EXPECT_EQ(24, pts_fdinfo(self->nfd, "ptshare-armed") / 1024);
 }
 
 TEST_F(life, disarm_wakes)
@@ -232,7 +232,7 @@ TEST_F(life, unmap)
 	ASSERT_EQ(0, pts_map(self->rig.ctl, self->rig.mem, PTS_RW, PG(2), PG(3),
 			     PG(2)));
 	expect_free(_metadata, self, 3);
-	EXPECT_EQ(20, pts_fdinfo(self->nfd, "ptshare-notify-armed-kB"));
+	EXPECT_EQ(20, pts_fdinfo(self->nfd, "ptshare-armed") / 1024);
 }
 
 TEST_F(life, unmap_of_two_pieces)
@@ -242,7 +242,7 @@ TEST_F(life, unmap_of_two_pieces)
 	EXPECT_TRUE(disarmed(self, 0, 3));
 	EXPECT_TRUE(disarmed(self, 5, 3));
 	EXPECT_TRUE(pts_no_event(self->nfd));
-	EXPECT_EQ(0, pts_fdinfo(self->nfd, "ptshare-notify-armed-kB"));
+	EXPECT_EQ(0, pts_fdinfo(self->nfd, "ptshare-armed") / 1024);
 }
 
 TEST_F(life, replace)

@@ -173,8 +173,8 @@ TEST_F(uapi, arm_all_or_nothing)
 				  0));
 	EXPECT_TRUE(pts_writes(self->win + PG(2), 2));
 	EXPECT_TRUE(unchanged(self));
-	EXPECT_EQ(8, pts_fdinfo(self->nfd, "ptshare-notify-armed-kB"));
-	EXPECT_EQ(4, pts_fdinfo(self->other, "ptshare-notify-armed-kB"));
+	EXPECT_EQ(8, pts_fdinfo(self->nfd, "ptshare-armed") / 1024);
+	EXPECT_EQ(4, pts_fdinfo(self->other, "ptshare-armed") / 1024);
 }
 
 TEST_F(uapi, arm_results)
@@ -193,7 +193,7 @@ TEST_F(uapi, arm_results)
 	a.length = PG(3);
 	EXPECT_EQ(0, pts_arm_with(self->nfd, &a));
 	EXPECT_EQ(PG(3), a.armed_bytes);
-	EXPECT_EQ(16, pts_fdinfo(self->nfd, "ptshare-notify-armed-kB"));
+	EXPECT_EQ(16, pts_fdinfo(self->nfd, "ptshare-armed") / 1024);
 }
 
 /* It is the file's pages that are watched, whatever container shows them. */
@@ -300,7 +300,7 @@ TEST_F(uapi, resolve_disarm)
 	EXPECT_TRUE(pts_writes(self->win, 1));
 	EXPECT_TRUE(pts_no_event(self->nfd));
 	EXPECT_EQ(0, pts_scan(self->nfd, 0, 0, LENGTH, PTS_STATES, &r, 1));
-	EXPECT_EQ(0, pts_fdinfo(self->nfd, "ptshare-notify-armed-kB"));
+	EXPECT_EQ(0, pts_fdinfo(self->nfd, "ptshare-armed") / 1024);
 	EXPECT_EQ(0, pts_arm(self->other, 0, PG(2), 0, 0));
 }
 
