@@ -45,10 +45,10 @@ FIXTURE_VARIANT_ADD(hang, store_foreign) { false, true };
 FIXTURE_VARIANT_ADD(hang, kernel) { true, false };
 FIXTURE_VARIANT_ADD(hang, kernel_foreign) { true, true };
 
-static int arm(struct _test_data_hang *self, __u64 timeout_ns)
+static int arm(struct _test_data_hang *self, __u64 page, __u64 timeout_ns)
 {
 	struct ptshare_arm a = {
-		.offset = PG(PAGE), .length = PG(1), .mode = PTSHARE_BLOCK,
+		.offset = PG(page), .length = PG(1), .mode = PTSHARE_BLOCK,
 		.on_kernel = PTSHARE_KERNEL_BLOCK, .timeout_ns = timeout_ns,
 	};
 
@@ -67,7 +67,7 @@ FIXTURE_SETUP(hang)
 	self->zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
 	self->nfd = pts_notify(self->rig.ctl, 0);
 	ASSERT_GE(self->nfd, 0);
-	ASSERT_EQ(0, arm(self, FOR_EVER));
+	ASSERT_EQ(0, arm(self, PAGE, FOR_EVER));
 }
 
 FIXTURE_TEARDOWN(hang)
@@ -309,26 +309,36 @@ TEST_F_TIMEOUT(hang, ptrace_attach, TIMEOUT)
 	EXPECT_EQ(0, pts_join(&c));
 }
 
+static int store_next_page(int sock, void *arg)
+{
+	struct _test_data_hang *self = arg;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return pts_write8(self->at + pts_psz, 1).sig;
+}
+
 /* Ten seconds, and no end, are what they are called. */
 TEST_F_TIMEOUT(hang, default_timeout_and_none, TIMEOUT)
 {
-	__u64 start = pts_now_ms(), took;
-	struct ptshare_event ev;
-	struct pts_child c;
+	struct pts_child ever, c;
+	__u64 start, took;
 
-	ASSERT_EQ(0, arm(self, 0));
+	ASSERT_EQ(0, arm(self, PAGE + 1, FOR_EVER));
+	ASSERT_EQ(0, pts_fork(&ever, store_next_page, self));
+	ASSERT_TRUE(pts_told(self->nfd, PTSHARE_EVENT_F_BLOCKED, PG(PAGE + 1),
+			     ever.pid));
+	ASSERT_EQ(0, arm(self, PAGE, 0));
+	start = pts_now_ms();
 	start_pair(_metadata, self, variant, &c, change_mappings);
 	EXPECT_EQ(0, pts_join(&c));
 	took = pts_now_ms() - start;
 	EXPECT_LE(10000, took);
 	EXPECT_GT(10000 + AT_ONCE_MS, took);
-	pts_drain(self->nfd);
-	ASSERT_EQ(0, arm(self, FOR_EVER));
-	start_pair(_metadata, self, variant, &c, change_mappings);
-	EXPECT_TRUE(answers(&c, 0));
-	EXPECT_EQ(-ETIMEDOUT, pts_read_event(self->nfd, &ev, 12000));
-	EXPECT_EQ(1, pts_resolve(self->nfd, PG(PAGE), PG(1), PTSHARE_ALLOW));
-	EXPECT_EQ(0, pts_join(&c));
+	usleep(500000);
+	EXPECT_TRUE(pts_child_sleeps(&ever));
+	EXPECT_EQ(1, pts_resolve(self->nfd, PG(PAGE + 1), PG(1),
+				 PTSHARE_ALLOW));
+	EXPECT_EQ(0, pts_join(&ever));
 }
 
 /* --- who exits ------------------------------------------------------------------------ */
@@ -383,7 +393,7 @@ TEST_F_TIMEOUT(hang, robust_futex, TIMEOUT)
 	ASSERT_EQ(0, pts_fork(&c, die_with_lock, self));
 	ASSERT_EQ(0, pts_recv(c.sock, &tid));
 	pts_store(self->at, tid);
-	ASSERT_EQ(0, arm(self, FOR_EVER));
+	ASSERT_EQ(0, arm(self, PAGE, FOR_EVER));
 	ASSERT_EQ(0, pts_send(c.sock, 1));
 	EXPECT_TRUE(dies(&c, 0));
 	EXPECT_EQ(FUTEX_OWNER_DIED, *(__u32 *)self->at & FUTEX_OWNER_DIED);

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
+#include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -181,7 +182,8 @@ static int change_node(struct _test_data_w *self)
 	int status = -1;
 
 	node = !node;
-	if (syscall(SYS_move_pages, 0, 1UL, &page, &node, &status, 2))
+	if (syscall(SYS_move_pages, 0, 1UL, &page, &node, &status,
+		    MPOL_MF_MOVE_ALL))
 		return -errno;
 	return status == node ? 0 : status;
 }
