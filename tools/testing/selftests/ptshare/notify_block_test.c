@@ -296,7 +296,7 @@ TEST_F_TIMEOUT(block, monitor_reads_badly, TIMEOUT)
 
 /* --- many writers ------------------------------------------------------------------- */
 
-#define CROWD	12
+#define CROWD	6
 
 /* In a system call that does not end, or in a fault: state S or D. */
 static bool falls_asleep(pid_t pid)
@@ -392,7 +392,7 @@ TEST_F_TIMEOUT(block, ping_pong, TIMEOUT)
 {
 	int i;
 
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < 60; i++) {
 		ASSERT_EQ(0, way_rig_reset(&self->rig, PAGE));
 		ASSERT_EQ(0, arm(self, 0, 0));
 		ASSERT_EQ(0, way_rig_begin(&self->rig.c, PAGE));
