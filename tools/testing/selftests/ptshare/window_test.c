@@ -231,7 +231,8 @@ TEST_F(window, congruent_without_hint)
 	int ctl, fd;
 
 	ASSERT_EQ(0, pts_info(self->rig.fd, &info));
-	length = 4 * info.granule;
+	/* Where nothing is shared the granule is a page. */
+	length = 4 * info.granule + PG(16);
 	ctl = pts_create(length, PTS_RW);
 	fd = pts_client_fd(ctl, variant->via);
 	for (i = 0; i < 3; i++) {
