@@ -235,7 +235,7 @@ static inline pud_t *ptshare_alloc_pud(struct mm_struct *mm, unsigned long addr)
 	return p4d ? pud_alloc(mm, p4d, addr) : NULL;
 }
 
-/* For cmm only: a window's PUD entry may be a link. */
+/* For cmm and mappings of files: a window's PUD entry may be a link. */
 static inline pmd_t *ptshare_walk_pmd(struct mm_struct *cmm,
 				      unsigned long haddr)
 {

@@ -359,17 +359,15 @@ static void claim_segment(struct ptshare_watch *watch, struct wn_segment *seg,
 }
 
 /* Chunks are there before the claim, and stay because of @claiming. */
-static int claim_chunks(const struct ptshare_segments *segs, int begin)
+static int claim_begin(const struct ptshare_segments *segs)
 {
 	const struct wn_segment *seg;
 	int err = 0;
 
 	mutex_lock(&wn_claim_mutex);
 	for (seg = segs->seg; seg < segs->seg + segs->nr; seg++)
-		seg->wn->claiming += begin;
+		seg->wn->claiming++;
 	mutex_unlock(&wn_claim_mutex);
-	if (begin < 0)
-		return 0;
 	for (seg = segs->seg; seg < segs->seg + segs->nr && !err; seg++)
 		err = wn_alloc_chunks(seg->wn, seg->first, seg->last);
 	return err;
@@ -388,13 +386,15 @@ static int claim_check(struct ptshare_watch *watch,
 	return err;
 }
 
-/* After claim_chunks(): what no range has taken goes again. */
+/* After claim_begin(): what no range has taken goes again. */
 static void claim_end(const struct ptshare_segments *segs)
 {
 	const struct wn_segment *seg;
 
-	claim_chunks(segs, -1);
 	mutex_lock(&wn_claim_mutex);
+	/* All of them first: a file may be there twice. */
+	for (seg = segs->seg; seg < segs->seg + segs->nr; seg++)
+		seg->wn->claiming--;
 	for (seg = segs->seg; seg < segs->seg + segs->nr; seg++)
 		if (!seg->range)
 			wn_free_chunks(seg->wn, seg->first, seg->last);
@@ -413,7 +413,7 @@ static int arm_claim(struct ptshare_watch *watch,
 	err = wn_alloc_spares(&spares, (1 + WN_CLAIM_SPARES) * segs->nr);
 	if (err)
 		goto out_free;
-	err = claim_chunks(segs, 1);
+	err = claim_begin(segs);
 	if (err)
 		goto out_end;
 	mutex_lock(&wn_claim_mutex);

@@ -67,6 +67,12 @@ struct scan_part {
 	u64 offset;		/* of @first in the container */
 };
 
+/* First page of the chunk: bit 0. */
+static pgoff_t part_base(const struct scan_part *part)
+{
+	return part->first & ~(WN_CHUNK_PAGES - 1);
+}
+
 static u64 part_offset(const struct scan_part *part, pgoff_t index)
 {
 	return part->offset + ((u64)(index - part->first) << PAGE_SHIFT);
@@ -175,7 +181,7 @@ static void part_put_back(struct scan *scan, const struct scan_part *part,
 static void part_unarm(struct scan *scan, const struct scan_part *part,
 		       const unsigned long *bits)
 {
-	pgoff_t base = part->first - part->first % WN_CHUNK_PAGES;
+	pgoff_t base = part_base(part);
 	struct wn_chunk *chunk;
 	unsigned long bit;
 
@@ -195,7 +201,7 @@ static void part_rearm(struct scan *scan, const struct scan_part *part)
 {
 	unsigned long first = find_first_bit(scan->found, WN_CHUNK_PAGES);
 	unsigned long last = find_last_bit(scan->found, WN_CHUNK_PAGES);
-	pgoff_t base = part->first - part->first % WN_CHUNK_PAGES;
+	pgoff_t base = part_base(part);
 	DECLARE_BITMAP(pinned, WN_CHUNK_PAGES) = {};
 
 	wn_protect(part->wn, base + first, base + last);
@@ -233,7 +239,7 @@ static bool page_tell(struct scan *scan, u64 offset, u64 categories)
 /* Tells the pages of a part; what finds no room is not forgotten. */
 static void part_tell(struct scan *scan, const struct scan_part *part)
 {
-	pgoff_t base = part->first - part->first % WN_CHUNK_PAGES;
+	pgoff_t base = part_base(part);
 	unsigned long bit;
 	u64 offset;
 
@@ -258,7 +264,7 @@ static void part_tell(struct scan *scan, const struct scan_part *part)
 /* One chunk. */
 static void scan_part(struct scan *scan, const struct scan_part *part)
 {
-	pgoff_t base = part->first - part->first % WN_CHUNK_PAGES;
+	pgoff_t base = part_base(part);
 	DECLARE_BITMAP(pinned, WN_CHUNK_PAGES) = {};
 
 	bitmap_zero(scan->pinned, WN_CHUNK_PAGES);

@@ -6,7 +6,6 @@
  * Owns struct write_notify and its chunks. Rules and lock order stand in
  * write_notify.h.
  */
-#include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>

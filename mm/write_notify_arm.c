@@ -31,6 +31,7 @@
 #include <asm/tlb.h>
 
 #include "internal.h"
+#include "ptshare.h"
 #include "write_notify.h"
 
 /* Pages between two rests of the walk: munmap and exit wait for it. */
@@ -191,7 +192,6 @@ static bool protect_ptes(struct mmu_gather *tlb, struct vm_area_struct *vma,
 	return true;
 }
 
-#ifdef CONFIG_TRANSPARENT_HUGEPAGE
 static void protect_migrating_pmd(struct vm_area_struct *vma,
 				  unsigned long addr, pmd_t *pmdp, pmd_t pmd)
 {
@@ -240,64 +240,24 @@ static bool protect_huge(struct mmu_gather *tlb, struct vm_area_struct *vma,
 	spin_unlock(ptl);
 	return true;
 }
-#else
-static bool protect_huge(struct mmu_gather *tlb, struct vm_area_struct *vma,
-			 pmd_t *pmdp, unsigned long addr)
+
+/* From a huge entry to a table or back: a few times at most. */
+static void protect_pmd(struct mmu_gather *tlb, struct vm_area_struct *vma,
+			pmd_t *pmd, unsigned long addr, unsigned long end)
 {
-	return false;
-}
-#endif
-
-static void protect_pmds(struct mmu_gather *tlb, struct vm_area_struct *vma,
-			 pud_t *pud, unsigned long addr, unsigned long end)
-{
-	pmd_t *pmd = pmd_offset(pud, addr);
-	unsigned long next;
-
-	for (; addr < end; pmd++, addr = next) {
-		next = pmd_addr_end(addr, end);
-		/* From a huge entry to a table or back: a few times at most. */
-		while (!pmd_none(pmdp_get_lockless(pmd)))
-			if (protect_huge(tlb, vma, pmd, addr) ||
-			    protect_ptes(tlb, vma, pmd, addr, next))
-				break;
-		cond_resched();
-	}
-}
-
-static void protect_puds(struct mmu_gather *tlb, struct vm_area_struct *vma,
-			 p4d_t *p4d, unsigned long addr, unsigned long end)
-{
-	pud_t *pud = pud_offset(p4d, addr);
-	unsigned long next;
-
-	for (; addr < end; pud++, addr = next) {
-		next = pud_addr_end(addr, end);
-		if (!pud_none_or_clear_bad(pud))
-			protect_pmds(tlb, vma, pud, addr, next);
-	}
-}
-
-static void protect_p4ds(struct mmu_gather *tlb, struct vm_area_struct *vma,
-			 pgd_t *pgd, unsigned long addr, unsigned long end)
-{
-	p4d_t *p4d = p4d_offset(pgd, addr);
-	unsigned long next;
-
-	for (; addr < end; p4d++, addr = next) {
-		next = p4d_addr_end(addr, end);
-		if (!p4d_none_or_clear_bad(p4d))
-			protect_puds(tlb, vma, p4d, addr, next);
-	}
+	while (!pmd_none(pmdp_get_lockless(pmd)))
+		if (protect_huge(tlb, vma, pmd, addr) ||
+		    protect_ptes(tlb, vma, pmd, addr, end))
+			return;
 }
 
 static void protect_vma(struct vm_area_struct *vma, unsigned long addr,
 			unsigned long end)
 {
 	struct mmu_notifier_range range;
-	unsigned long at, next;
 	struct mmu_gather tlb;
-	pgd_t *pgd;
+	unsigned long next;
+	pmd_t *pmd;
 
 	/* A huge entry is changed whole. */
 	mmu_notifier_range_init(&range, MMU_NOTIFY_PROTECTION_PAGE, 0,
@@ -307,11 +267,12 @@ static void protect_vma(struct vm_area_struct *vma, unsigned long addr,
 	mmu_notifier_invalidate_range_start(&range);
 	tlb_gather_mmu(&tlb, vma->vm_mm);
 	tlb_start_vma(&tlb, vma);
-	pgd = pgd_offset(vma->vm_mm, addr);
-	for (at = addr; at < end; pgd++, at = next) {
-		next = pgd_addr_end(at, end);
-		if (!pgd_none_or_clear_bad(pgd))
-			protect_p4ds(&tlb, vma, pgd, at, next);
+	for (; addr < end; addr = next) {
+		next = pmd_addr_end(addr, end);
+		pmd = ptshare_walk_pmd(vma->vm_mm, addr);
+		if (pmd)
+			protect_pmd(&tlb, vma, pmd, addr, next);
+		cond_resched();
 	}
 	tlb_end_vma(&tlb, vma);
 	tlb_finish_mmu(&tlb);

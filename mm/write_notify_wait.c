@@ -322,6 +322,21 @@ static vm_fault_t fault_sleep(struct vm_fault *vmf)
 }
 
 /**
+ * write_notify_refused - the end of a fault that may not go on
+ * @vmf: the fault
+ * @ret: of write_notify_wp(), whose lock was dropped; 0 stays 0
+ *
+ * Context: as ->fault(): VM_FAULT_RETRY means that the lock was dropped.
+ * Return: what the fault is to return.
+ */
+vm_fault_t write_notify_refused(struct vm_fault *vmf, vm_fault_t ret)
+{
+	if (ret == VM_FAULT_RETRY && !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
+		return fault_sleep(vmf);
+	return ret;
+}
+
+/**
  * write_notify_fault - ask before a page is mapped to be written
  * @vmf: a write fault in a shared mapping of a file that is or was watched
  *
@@ -332,14 +347,9 @@ static vm_fault_t fault_sleep(struct vm_fault *vmf)
  */
 vm_fault_t write_notify_fault(struct vm_fault *vmf)
 {
-	vm_fault_t ret;
-
 	if (mm_is_ptshare(vmf->vma->vm_mm))
 		return 0;
-	ret = fault_ask(vmf);
-	if (ret != VM_FAULT_RETRY || (vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
-		return ret;
-	return fault_sleep(vmf);
+	return write_notify_refused(vmf, fault_ask(vmf));
 }
 
 /**
@@ -356,19 +366,4 @@ vm_fault_t write_notify_wp(struct vm_fault *vmf)
 	/* Armed again since ptshare_fault() asked: the access comes again. */
 	return write_notify_armed(vmf->vma, vmf->address, 1) ?
 		VM_FAULT_NOPAGE : 0;
-}
-
-/**
- * write_notify_refused - the end of a fault that write_notify_wp() did not allow
- * @vmf: the fault
- * @ret: of write_notify_wp()
- *
- * Context: as ->fault(): VM_FAULT_RETRY means that the lock was dropped.
- * Return: what the fault is to return.
- */
-vm_fault_t write_notify_refused(struct vm_fault *vmf, vm_fault_t ret)
-{
-	if (ret == VM_FAULT_RETRY && !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
-		return fault_sleep(vmf);
-	return ret;
 }
