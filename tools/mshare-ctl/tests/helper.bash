@@ -46,6 +46,21 @@ need_no_device()
 	[ ! -e /dev/ptshare ] || skip "this kernel has /dev/ptshare"
 }
 
+# For setup: a directory of tmpfs, with a file f of the size $1 if it is given.
+make_shm()
+{
+	need_device
+	shm=$(mktemp -d /dev/shm/bats.XXXXXX)
+	[ -z "${1:-}" ] || truncate -s "$1" "$shm/f"
+}
+
+# For teardown: that, and whatever the test has started.
+drop_shm()
+{
+	drop_holders
+	rm -rf "$shm"
+}
+
 # Starts a holder of a container made of the lines in $1, sets $holder to its
 # pid and $box to PID:FD. More arguments are options of run.
 hold()

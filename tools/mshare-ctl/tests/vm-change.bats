@@ -6,15 +6,12 @@ load helper
 
 setup()
 {
-	need_device
-	shm=$(mktemp -d /dev/shm/bats.XXXXXX)
-	truncate -s 1M "$shm/f"
+	make_shm 1M
 }
 
 teardown()
 {
-	drop_holders
-	rm -rf "$shm"
+	drop_shm
 }
 
 # offset, length and permission of each region, in one line

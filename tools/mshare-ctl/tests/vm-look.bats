@@ -6,15 +6,12 @@ load helper
 
 setup()
 {
-	need_device
-	shm=$(mktemp -d /dev/shm/bats.XXXXXX)
-	truncate -s 4M "$shm/f"
+	make_shm 4M
 }
 
 teardown()
 {
-	drop_holders
-	rm -rf "$shm"
+	drop_shm
 }
 
 id_of()

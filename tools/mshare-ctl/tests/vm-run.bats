@@ -6,14 +6,12 @@ load helper
 
 setup()
 {
-	need_device
-	shm=$(mktemp -d /dev/shm/bats.XXXXXX)
+	make_shm
 }
 
 teardown()
 {
-	drop_holders
-	rm -rf "$shm"
+	drop_shm
 }
 
 @test "check: all is well, exit 0" {

@@ -6,17 +6,14 @@ load helper
 
 setup()
 {
-	need_device
-	shm=$(mktemp -d /dev/shm/bats.XXXXXX)
-	truncate -s 1M "$shm/f"
+	make_shm 1M
 	out=$BATS_TEST_TMPDIR/out
 	err=$BATS_TEST_TMPDIR/err
 }
 
 teardown()
 {
-	drop_holders
-	rm -rf "$shm"
+	drop_shm
 }
 
 @test "async: a store of another process is told once" {

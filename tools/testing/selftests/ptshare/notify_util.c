@@ -199,27 +199,13 @@ bool pts_child_sleeps(const struct pts_child *c)
 
 /* --- files ---------------------------------------------------------------- */
 
-/* What is in brackets is what was chosen. */
-static void shmem_huge_chosen(char *mode, size_t size)
-{
-	char line[128], word[16] = "never";
-	char *open;
-
-	if (pts_slurp(SHMEM_HUGE, line, sizeof(line)) > 0) {
-		open = strchr(line, '[');
-		if (open)
-			sscanf(open, "[%15[a-z_]]", word);
-	}
-	snprintf(mode, size, "%s", word);
-}
-
 int pts_memfd_pages(size_t size, bool huge)
 {
 	char mode[16], *map;
 	int fd, err = 0;
 
-	shmem_huge_chosen(mode, sizeof(mode));
-	if (huge && pts_spit(SHMEM_HUGE, "always"))
+	if (huge && (pts_chosen(SHMEM_HUGE, mode, sizeof(mode)) ||
+		     pts_spit(SHMEM_HUGE, "always")))
 		return -ENODEV;
 	fd = pts_memfd(size, MFD_ALLOW_SEALING);
 	map = huge && fd >= 0 ? pts_window(fd, size, 0) : MAP_FAILED;

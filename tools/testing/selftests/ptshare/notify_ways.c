@@ -272,7 +272,8 @@ static int uffd_copy(struct way_world *w, __u64 page)
 
 const struct way way_uffd_copy = {
 	.name = "UFFDIO_COPY", .kind = WAY_FILE,
-	.flags = WAY_F_HOLE | WAY_F_ATOMIC, .err = -EFAULT, .prepare = prepare_missing, .write = uffd_copy,
+	.flags = WAY_F_HOLE | WAY_F_ATOMIC, .err = -EFAULT,
+	.prepare = prepare_missing, .write = uffd_copy,
 };
 
 /* --- the kernel writes to memory --------------------------------------------- */

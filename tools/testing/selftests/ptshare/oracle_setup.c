@@ -16,21 +16,6 @@
 
 const char * const oracle_share_names[OR_PLAIN] = { "none", "pmd", "pud" };
 
-/* Finds what is in brackets: "always [never]". */
-static int shmem_chosen(char *mode, size_t size)
-{
-	char line[128], word[16];
-	char *open;
-
-	if (pts_slurp(SHMEM, line, sizeof(line)) < 0)
-		return -ENODEV;
-	open = strchr(line, '[');
-	if (!open || sscanf(open, "[%15[a-z_]]", word) != 1)
-		return -ENODEV;
-	snprintf(mode, size, "%s", word);
-	return 0;
-}
-
 static int make_files(struct oracle_world *w)
 {
 	unsigned int i;
@@ -106,7 +91,7 @@ int oracle_make(struct oracle *o)
 	if (o->board == MAP_FAILED)
 		return -ENOMEM;
 	share_get(o->share, sizeof(o->share));
-	ret = shmem_chosen(o->shmem, sizeof(o->shmem));
+	ret = pts_chosen(SHMEM, o->shmem, sizeof(o->shmem));
 	if (!ret)
 		ret = pts_spit(SHMEM, o->huge ? "within_size" : "never");
 	/* No huge pages is what is wanted in the other case. */

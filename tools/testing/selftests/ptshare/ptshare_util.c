@@ -768,6 +768,20 @@ ssize_t pts_slurp(const char *path, char *buf, size_t size)
 	return len;
 }
 
+int pts_chosen(const char *path, char *mode, size_t size)
+{
+	char line[128], word[16];
+	char *open;
+
+	if (pts_slurp(path, line, sizeof(line)) < 0)
+		return -ENODEV;
+	open = strchr(line, '[');
+	if (!open || sscanf(open, "[%15[a-z_]]", word) != 1)
+		return -ENODEV;
+	snprintf(mode, size, "%s", word);
+	return 0;
+}
+
 int pts_spit(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -184,6 +184,8 @@ long long pts_meminfo(const char *key);
 long long pts_status(pid_t pid, const char *key);
 /* Whole file into @buf (nul-terminated): length or -errno. */
 ssize_t pts_slurp(const char *path, char *buf, size_t size);
+/* What stands in brackets in a file, as in "always [never]": 0 or -ENODEV. */
+int pts_chosen(const char *path, char *mode, size_t size);
 /* Writes a string to a file: 0 or -errno. */
 int pts_spit(const char *path, const char *text);
 /* Minor faults of the calling process. */
