@@ -27,6 +27,7 @@
 #define HUGE		0x200000UL
 #define TIMEOUT		3000
 #define AUDIT_EVERY	4	/* cycles */
+#define COMPACT_EVERY	24	/* rounds of the mover */
 
 /* One page in so many is nobody's to write: it must never be reported. */
 #define QUIET_STEP	16
@@ -172,21 +173,24 @@ static int reclaimer(struct _test_data_lost *self, unsigned int id, __u64 seed)
 	while (!self->board->stop) {
 		cg_write_bytes(&self->cg, "memory.reclaim", self->len / 8);
 		self->board->storms++;
-		usleep(100000);
+		usleep(200000);
 	}
 	return 0;
 }
 
 static int mover(struct _test_data_lost *self, unsigned int id, __u64 seed)
 {
+	unsigned int round = 0;
 	size_t at = 0;
 
 	while (!self->board->stop) {
-		pts_spit("/proc/sys/vm/compact_memory", "1");
+		/* All of memory: long, where much of it is page cache. */
+		if (round++ % COMPACT_EVERY == 0)
+			pts_spit("/proc/sys/vm/compact_memory", "1");
 		madvise(self->plain + at, HUGE, MADV_COLLAPSE);
 		at = (at + HUGE) % self->len;
 		self->board->storms++;
-		usleep(100000);
+		usleep(200000);
 	}
 	return 0;
 }
@@ -205,7 +209,7 @@ static int forker(struct _test_data_lost *self, unsigned int id, __u64 seed)
 		}
 		waitpid(pid, NULL, 0);
 		self->board->storms++;
-		usleep(5000);
+		usleep(20000);
 	}
 	return 0;
 }

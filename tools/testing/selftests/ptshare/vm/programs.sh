@@ -20,7 +20,7 @@ list=$report/$flavor.list
 boot=0
 
 export FLAVOR=$flavor PTSHARE_FLAVOR=$flavor VM_SPLAT=report
-export TIMEOUT=${TIMEOUT:-2400} PTSHARE_REBOOT=1
+export TIMEOUT=${TIMEOUT:-3600} PTSHARE_REBOOT=1
 export PTSHARE_TEST_SECS=${PTSHARE_TEST_SECS:-2}
 
 command_of()
