@@ -91,7 +91,6 @@
 #include <linux/xarray.h>
 
 struct mmu_gather;
-struct ptshare_slot;
 
 /* Congruent with every offset modulo the largest granule, and not 0. */
 #define PTSHARE_BASE	PUD_SIZE
@@ -170,6 +169,20 @@ struct ptshare {
 	struct mutex notify_mutex;	/* outermost */
 	struct list_head watches;
 	struct ptshare_gate gates[PTSHARE_NR_GATES];
+};
+
+/**
+ * struct ptshare_slot - links to the tables of one GiB of cmm
+ * @index: of the GiB in cmm, immutable
+ * @table: cmm's PMD table, immutable: who makes a slot has found it
+ * @links: PUD links
+ * @blocks: PMD links by 2 MiB block; NULL before the first
+ */
+struct ptshare_slot {
+	unsigned long index;
+	pmd_t *table;
+	atomic_t links;
+	atomic_t *blocks;
 };
 
 /**
@@ -329,14 +342,16 @@ int ptshare_mirror(struct vm_area_struct *vma, struct ptshare_window *window,
 		   unsigned long address, bool write);
 unsigned long ptshare_count_mirrors(struct ptshare *pt);
 
+/* ptshare_peek.c */
+bool ptshare_peek(struct mm_struct *cmm, unsigned long haddr, bool write);
+bool ptshare_peek_slot(struct ptshare_window *window, unsigned long haddr,
+		       bool write, bool *linked);
+
 /* ptshare_link.c */
 void ptshare_links_init(struct ptshare *pt);
 void ptshare_links_destroy(struct ptshare *pt);
 int ptshare_link(struct vm_area_struct *vma, struct ptshare_window *window,
 		 unsigned long address);
-bool ptshare_peek(struct mm_struct *cmm, unsigned long haddr, bool write);
-bool ptshare_peek_slot(struct ptshare_window *window, unsigned long haddr,
-		       bool write, bool *linked);
 bool ptshare_pud_is_link(struct vm_area_struct *vma, unsigned long addr,
 			 pud_t pud);
 bool ptshare_pmd_is_private(struct vm_area_struct *vma, unsigned long addr,
