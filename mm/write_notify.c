@@ -15,6 +15,12 @@
 #include "internal.h"
 #include "write_notify.h"
 
+/*
+ * Counts the files that have a state. Whoever makes and drops such files again
+ * and again makes the kernel patch itself twice a second at most.
+ */
+DEFINE_STATIC_KEY_DEFERRED_FALSE(write_notify_used, HZ);
+
 static struct write_notify *wn_alloc(struct address_space *mapping)
 {
 	struct write_notify *wn = kzalloc(sizeof(*wn), GFP_KERNEL_ACCOUNT);
@@ -22,6 +28,7 @@ static struct write_notify *wn_alloc(struct address_space *mapping)
 
 	if (!wn)
 		return NULL;
+	static_branch_deferred_inc(&write_notify_used);
 	wn->mapping = mapping;
 	spin_lock_init(&wn->lock);
 	wn->ranges = RB_ROOT_CACHED;
@@ -30,6 +37,12 @@ static struct write_notify *wn_alloc(struct address_space *mapping)
 	for (i = 0; i < WN_BUCKETS; i++)
 		INIT_LIST_HEAD(&wn->waiters[i]);
 	return wn;
+}
+
+static void wn_put(struct write_notify *wn)
+{
+	kfree(wn);
+	static_branch_slow_dec_deferred(&write_notify_used);
 }
 
 /**
@@ -54,7 +67,7 @@ struct write_notify *wn_get(struct address_space *mapping, bool create)
 		return NULL;
 	old = cmpxchg(slot, NULL, wn);
 	if (old)
-		kfree(wn);
+		wn_put(wn);
 	return old ?: wn;
 }
 
@@ -81,7 +94,7 @@ void write_notify_free(struct write_notify *wn)
 		kfree(chunk);
 	xa_destroy(&wn->chunks);
 	xa_destroy(&wn->deadlines);
-	kfree(wn);
+	wn_put(wn);
 }
 
 /* --- chunks ------------------------------------------------------------- */

@@ -12,7 +12,8 @@
  *
  * Rules
  *
- * W1. The file has AS_WRITE_NOTIFY, for good, from before its first bit is set.
+ * W1. The file has AS_WRITE_NOTIFY, for good, from before its first bit is set,
+ *     and write_notify_used is on from before the first file has the flag.
  *     Since then vm_page_prot of its shared mappings has no write bit, so an
  *     entry becomes writable only where somebody adds the bit; each of these
  *     places asks write_notify_armed() under the page table lock.

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Write notification: what core mm and shmem see of it. A file some of whose
- * pages are watched has AS_WRITE_NOTIFY set, and keeps it. Until then every
- * helper is a test of that flag; with CONFIG_PTSHARE off it is a constant.
+ * pages are watched has AS_WRITE_NOTIFY set, and keeps it. While there is no
+ * such file every helper is a static key that is off; otherwise it is a test of
+ * that flag; with CONFIG_PTSHARE off it is a constant.
  */
 #ifndef _LINUX_WRITE_NOTIFY_H
 #define _LINUX_WRITE_NOTIFY_H
 
+#include <linux/jump_label_ratelimit.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 
@@ -24,6 +26,9 @@ struct write_notify_state {
 #define EWRITENOTIFY	540
 
 #ifdef CONFIG_PTSHARE
+
+/* There is a file in memory that somebody watches or has watched. */
+extern struct static_key_false_deferred write_notify_used;
 
 /* Called only where mapping_write_notify() holds. */
 bool write_notify_armed(struct vm_area_struct *vma, unsigned long addr,
@@ -46,14 +51,16 @@ void write_notify_free(struct write_notify *wn);
 /* Was a page of the file ever watched? */
 static inline bool mapping_write_notify(const struct address_space *mapping)
 {
-	return unlikely(test_bit(AS_WRITE_NOTIFY, &mapping->flags));
+	return static_branch_unlikely(&write_notify_used.key) &&
+	       test_bit(AS_WRITE_NOTIFY, &mapping->flags);
 }
 
 /* Are there pages in a shared mapping that may not become writable? */
 static inline bool vma_write_notify(const struct vm_area_struct *vma)
 {
-	return (vma->vm_flags & VM_SHARED) && vma->vm_file &&
-	       mapping_write_notify(vma->vm_file->f_mapping);
+	return static_branch_unlikely(&write_notify_used.key) &&
+	       (vma->vm_flags & VM_SHARED) && vma->vm_file &&
+	       test_bit(AS_WRITE_NOTIFY, &vma->vm_file->f_mapping->flags);
 }
 
 /**
