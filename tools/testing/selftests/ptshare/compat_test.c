@@ -8,9 +8,8 @@
 #include <sys/wait.h>
 
 #include "../kselftest_harness.h"
-#include "ptshare_util.h"
+#include "notify_util.h"
 
-#define PG(n)		((n) * (__u64)pts_psz)
 #define NR_IOCTL_32	54
 
 static int ioctl32(int fd, unsigned long cmd, void *arg)
@@ -151,6 +150,41 @@ TEST_F(compat, attach_fd)
 	EXPECT_EQ(0, pts_info(att, &info));
 	EXPECT_EQ(PG(8), info.length);
 	EXPECT_EQ(-EPERM, CALL32(att, PTSHARE_IOC_ATTACH_FD, a));
+}
+
+TEST_F(compat, watch)
+{
+	struct ptshare_notify n = { .size = sizeof(n), .queue_len = 16 };
+	struct ptshare_arm a = {
+		.size = sizeof(a), .mode = PTSHARE_SIGNAL, .offset = PG(1),
+		.length = PG(2),
+	};
+	struct ptshare_scan s = {
+		.size = sizeof(s), .end = PG(8), .vec_len = 8,
+		.categories = PTSHARE_PAGE_ARMED,
+	};
+	struct ptshare_resolve r = {
+		.size = sizeof(r), .offset = PG(1), .length = PG(1),
+		.action = PTSHARE_DISARM,
+	};
+	struct ptshare_scan_region *vec = (void *)(self->low + 512);
+	int ctl = create32(self), nfd;
+
+	if (!pts_notify_available())
+		SKIP(return, "no write-notify");
+	ASSERT_GE(ctl, 0);
+	ASSERT_EQ(0, pts_map(ctl, self->mem, PTS_RW, 0, PG(8), 0));
+	nfd = CALL32(ctl, PTSHARE_IOC_NOTIFY, n);
+	ASSERT_GE(nfd, 0);
+	EXPECT_EQ(0, CALL32(nfd, PTSHARE_IOC_ARM, a));
+	EXPECT_EQ(0, CALL32(nfd, PTSHARE_IOC_RESOLVE, r));
+	s.vec = (uintptr_t)vec;
+	EXPECT_EQ(0, CALL32(nfd, PTSHARE_IOC_SCAN, s));
+	memcpy(&s, self->low, sizeof(s));
+	EXPECT_EQ(1, s.nr);
+	EXPECT_EQ(PG(8), s.walk_end);
+	EXPECT_EQ(PG(2), vec->start);
+	EXPECT_EQ(PG(3), vec->end);
 }
 
 /* The failures are those of 64-bit callers, and as harmless. */

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "../kselftest_harness.h"
+#include "inject.h"
 #include "ptshare_util.h"
 #include "secmmu.h"
 
@@ -30,6 +31,7 @@ struct nth {
 	int sink, zero;
 	int out;		/* fd made by the call */
 	void *made;		/* mapping made by the call */
+	const struct nth_call *call;
 };
 
 struct nth_call {
@@ -210,50 +212,11 @@ static int call_register(struct nth *n)
 	return secmmu_read(n->out, n->win + at(5), &val, 0);
 }
 
-/* --- injection ------------------------------------------------------------ */
-
-static bool can_inject(void)
+static int run_call(void *arg)
 {
-	static const char * const lines[][2] = {
-		{ "failslab/ignore-gfp-wait", "N" },
-		{ "fail_page_alloc/ignore-gfp-wait", "N" },
-		{ "fail_page_alloc/ignore-gfp-highmem", "N" },
-		{ "fail_page_alloc/min-order", "0" },
-		{ "failslab/verbose", "0" },
-		{ "fail_page_alloc/verbose", "0" },
-	};
-	char path[128];
-	unsigned int i;
+	struct nth *n = arg;
 
-	for (i = 0; i < ARRAY_SIZE(lines); i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s",
-			 lines[i][0]);
-		if (pts_spit(path, lines[i][1]))
-			return false;
-	}
-	pts_spit("/sys/kernel/debug/fail_usercopy/verbose", "0");
-	return true;
-}
-
-/* Run with the @nth chance to fail taken; *hit tells whether it came to that. */
-static int run_failing(int proc, const struct nth_call *call, struct nth *n,
-		       unsigned int nth, bool *hit)
-{
-	char text[16];
-	ssize_t len;
-	int ret;
-
-	len = snprintf(text, sizeof(text), "%u", nth);
-	if (pwrite(proc, text, len, 0) != len)
-		return -EPROTO;
-	ret = call->run(n);
-	memset(text, 0, sizeof(text));
-	/* What remains of the count; even reading it may be what fails. */
-	len = pread(proc, text, sizeof(text) - 1, 0);
-	*hit = len > 0 && !strcmp(text, "0\n");
-	while (pwrite(proc, "0", 1, 0) != 1)
-		;
-	return ret;
+	return n->call->run(n);
 }
 
 /* --- one step --------------------------------------------------------------- */
@@ -442,11 +405,11 @@ FIXTURE_SETUP(fail_nth)
 {
 	struct nth *n = &self->n;
 
-	if (!can_inject())
+	if (!pts_can_inject())
 		SKIP(return, "the kernel can't inject failures");
 	if (variant->call.run == call_register && !secmmu_available())
 		SKIP(return, "no /dev/ptshare_test");
-	self->proc = open("/proc/thread-self/fail-nth", O_RDWR);
+	self->proc = pts_inject_open();
 	ASSERT_GE(self->proc, 0);
 	n->dev = pts_open_dev();
 	ASSERT_GE(n->dev, 0);
@@ -462,12 +425,6 @@ FIXTURE_TEARDOWN(fail_nth)
 {
 }
 
-/* Errors that a lack of memory, or a failed user copy, may lead to. */
-static bool fair(int ret)
-{
-	return ret == -ENOMEM || ret == -EFAULT || ret == -EAGAIN;
-}
-
 TEST_F_TIMEOUT(fail_nth, sweep, 120)
 {
 	const struct nth_call *call = &variant->call;
@@ -477,16 +434,17 @@ TEST_F_TIMEOUT(fail_nth, sweep, 120)
 	bool hit = true;
 	int ret = 0;
 
+	n->call = call;
 	for (nth = 1; hit; nth++) {
 		ASSERT_LT(nth, MOST_STEPS);
 		begin_step(_metadata, n);
 		if (call->touch_first)
 			ASSERT_TRUE(shows_all(n));
 		ASSERT_EQ(0, pts_snap_take(n->ctl, &before));
-		ret = run_failing(self->proc, call, n, nth, &hit);
+		ret = pts_run_failing(self->proc, nth, run_call, n, &hit);
 		if (ret) {
 			failed++;
-			ASSERT_TRUE(hit && fair(ret)) {
+			ASSERT_TRUE(hit && pts_fair_failure(ret)) {
 				TH_LOG("step %u: %d hit %d", nth, ret, hit);
 			}
 			ASSERT_EQ(0, pts_snap_take(n->ctl, &after));
