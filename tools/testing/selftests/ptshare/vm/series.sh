@@ -212,6 +212,16 @@ build_steps()
 	g checkout -q main
 }
 
+configure()
+{
+	local src=$1 obj=$2 log=$3
+
+	cat "$src/kernel/configs/tiny-base.config" "$self_dir/config" "$self_dir/config.fast" >"$obj/.config.all"
+	KCONFIG_ALLCONFIG=$obj/.config.all KCONFIG_CONFIG=$obj/.config.new \
+		quiet "$log" kmake "$src" "$obj" allnoconfig
+	cmp -s "$obj/.config.new" "$obj/.config" || mv "$obj/.config.new" "$obj/.config"
+}
+
 build_step()
 {
 	local src=$1 obj=$2 log=$build/series.log targets=bzImage
@@ -219,16 +229,13 @@ build_step()
 	if [ "$BUILD" = quick ]; then
 		targets=$(grep -E '^(mm|fs|arch|kernel|lib|drivers)/.*\.c$' "$build/series.files" |
 			sed 's/\.c$/.o/' || true)
-		# A header: whatever the whole series touches must take it.
-		grep -q '^include/' "$build/series.files" &&
-			targets="$targets $(grep '\.c$' "$build/patched.files" | sed 's/\.c$/.o/')"
+		# A header: those two include most there are.
+		! grep -q '^include/' "$build/series.files" ||
+			targets="$targets mm/memory.o kernel/fork.o"
 		targets=$(buildable "$src" "$targets")
 	fi
 	mkdir -p "$obj"
-	cat "$src/kernel/configs/tiny-base.config" "$self_dir/config" "$self_dir/config.fast" >"$obj/.config.all"
-	KCONFIG_ALLCONFIG=$obj/.config.all KCONFIG_CONFIG=$obj/.config.new \
-		quiet "$log" kmake "$src" "$obj" allnoconfig
-	cmp -s "$obj/.config.new" "$obj/.config" || mv "$obj/.config.new" "$obj/.config"
+	[ "$3" != 1 ] && ! grep -q Kconfig "$build/series.files" || configure "$src" "$obj" "$log"
 	# shellcheck disable=SC2086 # a list of words
 	quiet "$log" kmake "$src" "$obj" prepare $targets || die "step $3 does not build: $4"
 	say "step $3 builds: $4"
