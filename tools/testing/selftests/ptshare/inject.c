@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../kselftest.h"
 #include "inject.h"
 #include "ptshare_util.h"
 
@@ -23,7 +24,7 @@ bool pts_can_inject(void)
 	char path[128];
 	unsigned int i;
 
-	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(lines); i++) {
 		snprintf(path, sizeof(path), "/sys/kernel/debug/%s",
 			 lines[i][0]);
 		if (pts_spit(path, lines[i][1]))
