@@ -236,8 +236,9 @@ build_step()
 	fi
 	mkdir -p "$obj"
 	[ "$3" != 1 ] && ! grep -q Kconfig "$build/series.files" || configure "$src" "$obj" "$log"
+	# Not "prepare" and objects at once: make would take them one by one.
 	# shellcheck disable=SC2086 # a list of words
-	quiet "$log" kmake "$src" "$obj" prepare $targets || die "step $3 does not build: $4"
+	quiet "$log" kmake "$src" "$obj" ${targets:-prepare} || die "step $3 does not build: $4"
 	say "step $3 builds: $4"
 }
 
