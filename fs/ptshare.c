@@ -50,13 +50,20 @@ union ptshare_arg {
 	struct ptshare_scan scan;
 };
 
+/* Does a call write its structure back? */
+enum ptshare_results {
+	RESULTS_NONE,
+	RESULTS_TOLD,	/* it has only that to do */
+	RESULTS_DONE,	/* what it did is not undone, and so has succeeded */
+};
+
 /**
  * struct ptshare_call - one ioctl
  * @size: bytes of the structure this kernel knows
  * @min_size: bytes of its first version
  * @flags: that this kernel knows
  * @on: CALL_ON_*
- * @results: whether a call that succeeds writes the structure back
+ * @results: what happens when it has succeeded
  * @fn: gets the structure whole and its flags checked
  */
 struct ptshare_call {
@@ -64,7 +71,7 @@ struct ptshare_call {
 	u32 min_size;
 	u32 flags;
 	u8 on;
-	bool results;
+	enum ptshare_results results;
 	int (*fn)(struct file *file, union ptshare_arg *arg, void __user *uarg);
 };
 
@@ -243,7 +250,7 @@ static int ptshare_call_resolve(struct file *file, union ptshare_arg *arg,
 static int ptshare_call_scan(struct file *file, union ptshare_arg *arg,
 			     void __user *uarg)
 {
-	return ptshare_watch_scan(file->private_data, &arg->scan);
+	return ptshare_watch_scan(file->private_data, &arg->scan, uarg);
 }
 
 #define CALL(_name, _struct, _flags, _on, _results, _fn)			\
@@ -258,31 +265,31 @@ static int ptshare_call_scan(struct file *file, union ptshare_arg *arg,
 
 static const struct ptshare_call ptshare_calls[] = {
 	CALL(PTSHARE_IOC_CREATE, struct ptshare_create, 0, CALL_ON_DEVICE,
-	     false, ptshare_ioc_create),
+	     RESULTS_NONE, ptshare_ioc_create),
 	CALL(PTSHARE_IOC_INFO, struct ptshare_info, 0,
 	     CALL_ON_DEVICE | CALL_ON_CONTROL | CALL_ON_ATTACH,
-	     true, ptshare_ioc_info),
+	     RESULTS_TOLD, ptshare_ioc_info),
 	CALL(PTSHARE_IOC_MAP, struct ptshare_map, PTSHARE_MAP_REPLACE,
-	     CALL_ON_CONTROL, false, ptshare_ioc_map),
+	     CALL_ON_CONTROL, RESULTS_NONE, ptshare_ioc_map),
 	CALL(PTSHARE_IOC_UNMAP, struct ptshare_unmap, 0, CALL_ON_CONTROL,
-	     false, ptshare_ioc_unmap),
+	     RESULTS_NONE, ptshare_ioc_unmap),
 	CALL(PTSHARE_IOC_PROTECT, struct ptshare_protect, 0, CALL_ON_CONTROL,
-	     false, ptshare_ioc_protect),
+	     RESULTS_NONE, ptshare_ioc_protect),
 	CALL(PTSHARE_IOC_QUERY, struct ptshare_query, 0,
-	     CALL_ON_CONTROL | CALL_ON_ATTACH, true, ptshare_ioc_query),
+	     CALL_ON_CONTROL | CALL_ON_ATTACH, RESULTS_TOLD, ptshare_ioc_query),
 	CALL(PTSHARE_IOC_ATTACH_FD, struct ptshare_attach_fd, 0,
-	     CALL_ON_CONTROL, false, ptshare_ioc_attach_fd),
+	     CALL_ON_CONTROL, RESULTS_NONE, ptshare_ioc_attach_fd),
 	CALL(PTSHARE_IOC_SEAL, struct ptshare_seal, 0, CALL_ON_CONTROL,
-	     false, ptshare_ioc_seal),
+	     RESULTS_NONE, ptshare_ioc_seal),
 	CALL(PTSHARE_IOC_NOTIFY, struct ptshare_notify, 0, CALL_ON_CONTROL,
-	     false, ptshare_call_notify),
+	     RESULTS_NONE, ptshare_call_notify),
 	CALL(PTSHARE_IOC_ARM, struct ptshare_arm, 0, CALL_ON_NOTIFY,
-	     true, ptshare_call_arm),
+	     RESULTS_DONE, ptshare_call_arm),
 	CALL(PTSHARE_IOC_RESOLVE, struct ptshare_resolve, 0, CALL_ON_NOTIFY,
-	     true, ptshare_call_resolve),
+	     RESULTS_DONE, ptshare_call_resolve),
 	CALL(PTSHARE_IOC_SCAN, struct ptshare_scan,
 	     PTSHARE_SCAN_CLEAR | PTSHARE_SCAN_REARM, CALL_ON_NOTIFY,
-	     true, ptshare_call_scan),
+	     RESULTS_DONE, ptshare_call_scan),
 };
 
 /**
@@ -330,8 +337,10 @@ long ptshare_file_ioctl(struct file *file, unsigned int cmd, void __user *uarg,
 	if (call->results && put_user(size, (u32 __user *)uarg))
 		return -EFAULT;
 	ret = call->fn(file, &arg, uarg);
+	/* It was there before: another thread has taken it away meanwhile. */
 	if (!ret && call->results &&
-	    copy_to_user(uarg, &arg, min(size, call->size)))
+	    copy_to_user(uarg, &arg, min(size, call->size)) &&
+	    call->results != RESULTS_DONE)
 		return -EFAULT;
 	return ret;
 }

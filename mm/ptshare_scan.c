@@ -29,6 +29,7 @@
  * struct scan - a scan under way
  * @watch: of the notify fd
  * @arg: of the ioctl
+ * @uarg: the caller's
  * @pages: told so far
  * @pos: where to go on
  * @cut: there is more in the chunk than was asked for
@@ -46,6 +47,7 @@
 struct scan {
 	struct ptshare_watch *watch;
 	struct ptshare_scan *arg;
+	struct ptshare_scan __user *uarg;
 	u64 pages;
 	u64 pos;
 	bool cut;
@@ -397,30 +399,43 @@ static void scan_put_back(struct scan *scan)
 }
 
 /*
- * Batches, each copied without a lock: the memory of the caller may be watched
- * itself, or wait for anything else.
+ * The regions of a batch, and how many there are by now: who does not get one
+ * of them has not got the other. Without a lock: the memory of the caller may
+ * be watched itself, or wait for anything else.
  */
+static int scan_tell(struct scan *scan)
+{
+	struct ptshare_scan_region __user *vec = u64_to_user_ptr(scan->arg->vec);
+	struct ptshare_scan *arg = scan->arg, told = *arg;
+
+	told.nr += scan->nr;
+	told.walk_end = scan->pos;
+	if (copy_to_user(vec + arg->nr, scan->out,
+			 scan->nr * sizeof(*scan->out)) ||
+	    copy_to_user(scan->uarg, &told,
+			 min_t(size_t, arg->size, sizeof(told)))) {
+		scan_put_back(scan);
+		return -EFAULT;
+	}
+	*arg = told;
+	return 0;
+}
+
 static int scan_all(struct scan *scan)
 {
 	struct ptshare_scan *arg = scan->arg;
-	struct ptshare_scan_region __user *vec = u64_to_user_ptr(arg->vec);
 	int err;
 
 	scan->pos = arg->start;
+	arg->walk_end = arg->start;
 	do {
-		arg->walk_end = scan->pos;
 		err = scan_batch(scan);
-		if (!err && copy_to_user(vec + arg->nr, scan->out,
-					 scan->nr * sizeof(*scan->out))) {
-			scan_put_back(scan);
-			err = -EFAULT;
-		}
+		if (!err)
+			err = scan_tell(scan);
 		ptshare_segments_put(&scan->segs);
 		/* What was told before is taken: that much succeeds. */
 		if (err)
 			return arg->nr ? 0 : err;
-		arg->nr += scan->nr;
-		arg->walk_end = scan->pos;
 	} while (scan->nr == SCAN_BATCH && arg->nr < arg->vec_len);
 	return 0;
 }
@@ -438,11 +453,13 @@ static int scan_check(struct ptshare *pt, const struct ptshare_scan *arg)
  * ptshare_watch_scan - PTSHARE_IOC_SCAN
  * @watch: of the notify fd
  * @arg: see the uapi header
+ * @uarg: the caller's, with the size that @arg has
  *
  * Context: sleeps; writes to the memory of the caller without locks.
  * Return: 0 or an errno of the contract in the uapi header.
  */
-int ptshare_watch_scan(struct ptshare_watch *watch, struct ptshare_scan *arg)
+int ptshare_watch_scan(struct ptshare_watch *watch, struct ptshare_scan *arg,
+		       struct ptshare_scan __user *uarg)
 {
 	struct scan *scan;
 	int err;
@@ -455,6 +472,7 @@ int ptshare_watch_scan(struct ptshare_watch *watch, struct ptshare_scan *arg)
 		return -ENOMEM;
 	scan->watch = watch;
 	scan->arg = arg;
+	scan->uarg = uarg;
 	arg->nr = 0;
 	err = scan_all(scan);
 	kvfree(scan);

@@ -159,7 +159,8 @@ void ptshare_watch_close(struct ptshare_watch *watch);
 int ptshare_watch_arm(struct ptshare_watch *watch, struct ptshare_arm *arm);
 int ptshare_watch_resolve(struct ptshare_watch *watch,
 			  struct ptshare_resolve *resolve);
-int ptshare_watch_scan(struct ptshare_watch *watch, struct ptshare_scan *scan);
+int ptshare_watch_scan(struct ptshare_watch *watch, struct ptshare_scan *arg,
+		       struct ptshare_scan __user *uarg);
 ssize_t ptshare_watch_read(struct ptshare_watch *watch, struct iov_iter *to,
 			   bool nowait);
 __poll_t ptshare_watch_poll(struct ptshare_watch *watch, struct file *file,
