@@ -83,6 +83,22 @@ const char *ctl_denied(const struct target *target, uint32_t seal);
 
 #define CTL_RANGE_NAME	48
 
+/* build.c */
+struct build {
+	const char *file;
+	uint64_t length;	/* 0: as the layout needs */
+	int max_prot;
+};
+
+bool build_option(struct build *build, int c, const char *arg);
+struct ptshare_layout *build_read(const struct build *build);
+uint64_t build_length(const struct build *build,
+		      const struct ptshare_layout *layout);
+int build_assemble(const struct build *build,
+		   const struct ptshare_layout *layout, int *fd);
+int build_container(const struct build *build, int *fd);
+int ctl_become(int fd, char **command);
+
 /* out.c */
 /* A list is given as one string with newlines between the items. */
 enum out_kind { OUT_TEXT, OUT_NUMBER, OUT_SIZE, OUT_OFFSET, OUT_LIST };
