@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* watch: tell who writes to a live container; its command line. */
-#include <ctype.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "watch.h"
@@ -63,79 +61,17 @@ static bool set_word(const char *option, const char *text,
 	return false;
 }
 
-static bool unit_of(const char *text, uint64_t *unit)
-{
-	static const struct {
-		const char *name;
-		uint64_t ns;
-	} units[] = {
-		{ "", WATCH_SECOND }, { "s", WATCH_SECOND }, { "us", 1000 },
-		{ "ms", 1000000 }, { "m", 60 * WATCH_SECOND }, { "h", 3600 * WATCH_SECOND },
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(units); i++) {
-		if (!strcmp(units[i].name, text)) {
-			*unit = units[i].ns;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* "2", "0.5", "1.5s", "20ms", "us", "m", "h" */
-static bool parse_time(const char *text, uint64_t *ns)
-{
-	uint64_t whole = 0, part = 0, scale = 1, unit;
-	const char *p = text;
-
-	for (; isdigit((unsigned char)*p) && whole < 1000000000; p++)
-		whole = whole * 10 + *p - '0';
-	if (p == text)
-		return false;
-	if (*p == '.' && isdigit((unsigned char)p[1]))
-		for (p++; isdigit((unsigned char)*p) && scale < WATCH_SECOND; p++) {
-			part = part * 10 + *p - '0';
-			scale *= 10;
-		}
-	/* Beyond that is not a time but a mistake: 30 years. */
-	if (!unit_of(p, &unit) || whole > 1000000000 * (double)WATCH_SECOND / unit)
-		return false;
-	*ns = whole * unit + part * unit / scale;
-	return true;
-}
-
-static bool set_time(const char *option, const char *text, uint64_t *ns)
-{
-	if (parse_time(text, ns))
-		return true;
-	ctl_usage("%s '%s' is no time", option, text);
-	return false;
-}
-
 static bool set_writer_timeout(struct watch_request *req, const char *text)
 {
 	if (!strcmp(text, "never")) {
-		req->writer_timeout_ns = WATCH_NEVER;
+		req->writer_timeout_ns = CTL_NEVER;
 		return true;
 	}
-	if (!set_time("writer-timeout", text, &req->writer_timeout_ns))
+	if (!ctl_set_time("writer-timeout", text, &req->writer_timeout_ns))
 		return false;
 	if (req->writer_timeout_ns)
 		return true;
 	ctl_usage("writer-timeout is 0");
-	return false;
-}
-
-static bool set_count(struct watch_request *req, const char *text)
-{
-	char *end;
-
-	errno = 0;
-	req->count = strtoull(text, &end, 10);
-	if (isdigit((unsigned char)*text) && !*end && !errno && req->count)
-		return true;
-	ctl_usage("count '%s' is no number from 1", text);
 	return false;
 }
 
@@ -157,13 +93,13 @@ static bool set_option(struct watch_request *req, int c, const char *arg)
 	case 'a':
 		return set_word("answer", arg, answers, &req->answer);
 	case 'c':
-		return set_count(req, arg);
+		return ctl_set_count(arg, &req->count);
 	case 't':
-		return set_time("timeout", arg, &req->timeout_ns);
+		return ctl_set_time("timeout", arg, &req->timeout_ns);
 	case 'w':
 		return set_writer_timeout(req, arg);
 	default:
-		return set_time("rearm", arg, &req->rearm_ns);
+		return ctl_set_time("rearm", arg, &req->rearm_ns);
 	}
 }
 
@@ -186,9 +122,9 @@ static int run(int argc, char **argv)
 	};
 	struct watch_request req = {
 		.answer = PTSHARE_ALLOW,
-		.count = WATCH_NEVER,
-		.timeout_ns = WATCH_NEVER,
-		.rearm_ns = WATCH_NEVER,
+		.count = CTL_NEVER,
+		.timeout_ns = CTL_NEVER,
+		.rearm_ns = CTL_NEVER,
 	};
 	int c;
 

@@ -83,6 +83,14 @@ const char *ctl_denied(const struct target *target, uint32_t seal);
 
 #define CTL_RANGE_NAME	48
 
+/* time.c */
+#define CTL_SECOND	UINT64_C(1000000000)	/* all times are in ns */
+#define CTL_NEVER	UINT64_MAX
+
+uint64_t ctl_now(void);
+bool ctl_set_time(const char *option, const char *text, uint64_t *ns);
+bool ctl_set_count(const char *text, uint64_t *count);
+
 /* build.c */
 struct build {
 	const char *file;

@@ -48,7 +48,7 @@ static const char *arm_reason(const struct watch_request *req, int ret)
 		return "the backing was not opened for writing";
 	case EPERM:
 		if (req->on_kernel == PTSHARE_KERNEL_BLOCK ||
-		    req->writer_timeout_ns == WATCH_NEVER)
+		    req->writer_timeout_ns == CTL_NEVER)
 			return "this needs CAP_SYS_PTRACE";
 		return "this mode is for the owner of the file";
 	case EBUSY:
@@ -306,7 +306,7 @@ static int rearm(struct watch *w)
 	if (!writers_sleep(w))
 		categories |= PTSHARE_PAGE_PENDING;
 	w->nr_forgotten = 0;
-	w->next_rearm = watch_now() + w->req->rearm_ns;
+	w->next_rearm = ctl_now() + w->req->rearm_ns;
 	return scan(w, PTSHARE_SCAN_CLEAR | PTSHARE_SCAN_REARM, categories,
 		    remember);
 }
@@ -346,11 +346,11 @@ static int flush(void)
 
 static int wait_ms(const struct watch *w)
 {
-	uint64_t until = w->deadline, now = watch_now();
+	uint64_t until = w->deadline, now = ctl_now();
 
 	if (w->next_rearm < until)
 		until = w->next_rearm;
-	if (until == WATCH_NEVER)
+	if (until == CTL_NEVER)
 		return -1;
 	if (until <= now)
 		return 0;
@@ -371,12 +371,12 @@ static bool wait_more(const struct watch *w, bool empty)
 		if (errno != EINTR)
 			return false;
 	return !fds[1].revents && !(fds[2].revents & (POLLERR | POLLHUP)) &&
-	       watch_now() < w->deadline;
+	       ctl_now() < w->deadline;
 }
 
 static int ended(const struct watch *w)
 {
-	if (w->req->count == WATCH_NEVER || enough(w) || watch_now() < w->deadline)
+	if (w->req->count == CTL_NEVER || enough(w) || ctl_now() < w->deadline)
 		return CTL_OK;
 	ctl_error("%s: %llu of %llu writes came in time", w->target->name,
 		  (unsigned long long)w->told,
@@ -391,7 +391,7 @@ static int loop(struct watch *w)
 
 	do {
 		ret = tell_events(w, &empty);
-		if (!ret && empty && watch_now() >= w->next_rearm)
+		if (!ret && empty && ctl_now() >= w->next_rearm)
 			ret = rearm(w);
 		if (!ret)
 			ret = flush();
@@ -441,15 +441,15 @@ static int start(struct watch *w)
 	ret = open_fds(w);
 	if (ret)
 		return ret;
-	w->style.start_ns = watch_now();
+	w->style.start_ns = ctl_now();
 	watch_headings(&w->style);
 	ret = req->nr ? arm_given(w) : arm_all(w);
 	if (ret)
 		return ret;
-	w->deadline = req->timeout_ns == WATCH_NEVER ? WATCH_NEVER :
-		      watch_now() + req->timeout_ns;
-	w->next_rearm = req->rearm_ns == WATCH_NEVER ? WATCH_NEVER :
-			watch_now() + req->rearm_ns;
+	w->deadline = req->timeout_ns == CTL_NEVER ? CTL_NEVER :
+		      ctl_now() + req->timeout_ns;
+	w->next_rearm = req->rearm_ns == CTL_NEVER ? CTL_NEVER :
+			ctl_now() + req->rearm_ns;
 	return loop(w);
 }
 

@@ -5,9 +5,6 @@
 
 #include "ctl.h"
 
-#define WATCH_NEVER	UINT64_MAX
-#define WATCH_SECOND	UINT64_C(1000000000)
-
 /* watch_line.c */
 struct watch_line {
 	const char *type;
@@ -29,7 +26,6 @@ struct watch_style {
 	uint64_t start_ns;	/* the time 0 of the lines */
 };
 
-uint64_t watch_now(void);
 void watch_headings(const struct watch_style *style);
 void watch_print(const struct watch_style *style, const struct watch_line *line);
 void watch_event(struct watch_line *line, const struct ptshare_event *event);
@@ -51,9 +47,9 @@ struct watch_request {
 	uint32_t on_kernel;
 	uint32_t on_close;
 	uint32_t answer;
-	uint64_t count;			/* WATCH_NEVER: any number */
-	uint64_t timeout_ns;		/* WATCH_NEVER: none */
-	uint64_t rearm_ns;		/* WATCH_NEVER: told once */
+	uint64_t count;			/* CTL_NEVER: any number */
+	uint64_t timeout_ns;		/* CTL_NEVER: none */
+	uint64_t rearm_ns;		/* CTL_NEVER: told once */
 	uint64_t writer_timeout_ns;	/* 0: the kernel's default */
 };
 

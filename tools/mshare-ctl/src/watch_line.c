@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "watch.h"
 
@@ -15,14 +14,6 @@ static const char *const event_flags[] = {
 static const char *const page_flags[] = {
 	"written", "armed", "pending", "pinned", NULL,
 };
-
-uint64_t watch_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec;
-}
 
 /* Of a thread that may be gone; nothing in it may end a line or a string. */
 static void read_command(const struct ptshare_event *event, char *buf,
@@ -80,7 +71,7 @@ void watch_region(struct watch_line *line,
 {
 	*line = (struct watch_line) {
 		.type = "scan",
-		.time_ns = watch_now(),
+		.time_ns = ctl_now(),
 		.offset = region->start,
 		.length = region->end - region->start,
 		.flags = region->categories,
@@ -92,7 +83,7 @@ void watch_armed(struct watch_line *line, const struct ptshare_arm *arm)
 {
 	*line = (struct watch_line) {
 		.type = "armed",
-		.time_ns = watch_now(),
+		.time_ns = ctl_now(),
 		.offset = arm->offset,
 		.length = arm->length,
 		.pinned = arm->pinned,
