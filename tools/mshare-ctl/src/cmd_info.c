@@ -86,7 +86,7 @@ static int run(int argc, char **argv)
 
 const struct command cmd_info = {
 	.name = "info",
-	.synopsis = "info PID:FD|FD [options]",
+	.synopsis = "info TARGET [options]",
 	.summary = "Tell all about one container",
 	.options = "",
 	.columns = columns,

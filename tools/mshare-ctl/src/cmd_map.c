@@ -97,7 +97,7 @@ static int run(int argc, char **argv)
 
 const struct command cmd_map = {
 	.name = "map",
-	.synopsis = "map PID:FD|FD [-R] {OFFSET LENGTH PROT SOURCE [SOURCE-OFFSET] | -f LAYOUT}",
+	.synopsis = "map TARGET [-R] {OFFSET LENGTH PROT SOURCE [SOURCE-OFFSET] | -f LAYOUT}",
 	.summary = "Add regions to a container",
 	.options =
 "  -f, --file LAYOUT   lines as the arguments are; - is standard input\n"
@@ -106,5 +106,6 @@ const struct command cmd_map = {
 "PROT is r, rw or -. SOURCE is a path, memfd:NAME, hugetlb:SIZE:NAME or fd:N.\n"
 "A memfd is made anew, and shared by the lines of one LAYOUT.\n"
 "If a line is refused, those before it are taken back, except with -R.\n",
+	.control = true,
 	.run = run,
 };

@@ -138,7 +138,7 @@ static int run(int argc, char **argv)
 	}
 	name = argv[optind];
 	if (!name)
-		return ctl_usage("which container? PID:FD or FD is missing");
+		return ctl_usage("which container? NAME, PID:FD or FD is missing");
 	ret = get_ranges(file, argv + optind + 1, argc - optind - 1, &ranges);
 	if (!ret)
 		ret = target_open(&target, name);
@@ -150,11 +150,12 @@ static int run(int argc, char **argv)
 
 const struct command cmd_protect = {
 	.name = "protect",
-	.synopsis = "protect PID:FD|FD {OFFSET LENGTH PROT... | -f FILE}",
+	.synopsis = "protect TARGET {OFFSET LENGTH PROT... | -f FILE}",
 	.summary = "Change permissions of many ranges at once, for all processes",
 	.options =
 "  -f, --file FILE     lines OFFSET LENGTH PROT; - is standard input\n",
 	.more =
 "PROT is r, rw or -. Either all ranges are changed or none.\n",
+	.control = true,
 	.run = run,
 };

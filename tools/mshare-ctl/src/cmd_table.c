@@ -171,7 +171,7 @@ static int run(int argc, char **argv)
 
 const struct command cmd_table = {
 	.name = "table",
-	.synopsis = "table PID:FD|FD [options]",
+	.synopsis = "table TARGET [options]",
 	.summary = "Print the regions of a container as layout lines",
 	.options = "",
 	.more =

@@ -49,7 +49,7 @@ static int run(int argc, char **argv)
 	if (c >= 0)
 		return ctl_bad_option(c);
 	if (argc - optind != 3)
-		return ctl_usage("expected PID:FD or FD, OFFSET, LENGTH");
+		return ctl_usage("expected TARGET OFFSET LENGTH");
 	ret = ctl_parse_aligned("offset", argv[optind + 1], &offset);
 	if (!ret)
 		ret = ctl_parse_aligned("length", argv[optind + 2], &length);
@@ -58,8 +58,9 @@ static int run(int argc, char **argv)
 
 const struct command cmd_unmap = {
 	.name = "unmap",
-	.synopsis = "unmap PID:FD|FD OFFSET LENGTH",
+	.synopsis = "unmap TARGET OFFSET LENGTH",
 	.summary = "Take a range out of a container; it may cut regions and span holes",
 	.options = "",
+	.control = true,
 	.run = run,
 };

@@ -27,7 +27,7 @@ static int watch(struct watch_request *req, char **words, int nr)
 	int ret;
 
 	if (!nr)
-		return ctl_usage("which container? PID:FD or FD is missing");
+		return ctl_usage("which container? NAME, PID:FD or FD is missing");
 	if (!(nr % 2))
 		return ctl_usage("expected OFFSET LENGTH, once or more");
 	req->nr = nr / 2;
@@ -146,7 +146,7 @@ static int run(int argc, char **argv)
 
 const struct command cmd_watch = {
 	.name = "watch",
-	.synopsis = "watch PID:FD|FD [OFFSET LENGTH]... [options]",
+	.synopsis = "watch TARGET [OFFSET LENGTH]... [options]",
 	.summary = "Tell of writes to a container, whoever makes them",
 	.options =
 "  -m, --mode MODE     async: writes go on; block: a writer sleeps until it is\n"
@@ -172,5 +172,6 @@ const struct command cmd_watch = {
 "may have been told before).\n"
 "TIME is in seconds, or has ms, s, m or h behind it. SIGINT and SIGTERM end the\n"
 "watch with status 0; --timeout before --count is reached is status 1.\n",
+	.control = true,
 	.run = run,
 };

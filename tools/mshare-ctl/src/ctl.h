@@ -35,11 +35,14 @@ struct command {
 	const struct out_column *columns;	/* NULL: prints no table */
 	size_t nr_columns;
 	const char *defaults;			/* NULL: all columns */
+	bool control;		/* of a holder, the control fd is wanted */
 	int (*run)(int argc, char **argv);
 };
 
 extern const struct command cmd_check;
 extern const struct command cmd_run;
+extern const struct command cmd_hold;
+extern const struct command cmd_attach;
 extern const struct command cmd_map;
 extern const struct command cmd_unmap;
 extern const struct command cmd_protect;
@@ -58,6 +61,7 @@ extern const struct command *ctl_current;
 /* target.c */
 struct target {
 	const char *name;
+	bool holder;		/* got from the holder of that name */
 	pid_t pid;		/* 0: our own */
 	int number;		/* of the fd, in that process */
 	int fd;			/* ours */

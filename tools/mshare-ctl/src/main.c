@@ -8,8 +8,10 @@
 #include "ctl.h"
 
 const struct command *const ctl_commands[] = {
-	&cmd_check, &cmd_run, &cmd_map, &cmd_unmap, &cmd_protect,
-	&cmd_list, &cmd_info, &cmd_table, &cmd_watch, &cmd_help, &cmd_version,
+	&cmd_check, &cmd_run, &cmd_hold, &cmd_attach,
+	&cmd_map, &cmd_unmap, &cmd_protect,
+	&cmd_list, &cmd_info, &cmd_table, &cmd_watch,
+	&cmd_help, &cmd_version,
 	NULL,
 };
 
@@ -37,13 +39,14 @@ static void print_overview(FILE *file)
 {
 	size_t i;
 
-	fputs("Usage: mshare-ctl COMMAND [PID:FD | FD] [options]\n\nCommands:\n",
+	fputs("Usage: mshare-ctl COMMAND [NAME | PID:FD | FD] [options]\n\nCommands:\n",
 	      file);
 	for (i = 0; ctl_commands[i]; i++)
 		fprintf(file, "  %-9s %s\n", ctl_commands[i]->name,
 			ctl_commands[i]->summary);
 	fputs("\nA container is named by an fd: FD of this process (as 'run' hands it over), or\n"
-	      "PID:FD of another one. Offsets and lengths take hex and K, M, G, T.\n"
+	      "PID:FD of another one; or by the NAME under which 'hold' keeps it. Offsets and\n"
+	      "lengths take hex and K, M, G, T.\n"
 	      "Exit status: 0 ok, 1 failed, 2 usage, 3 the kernel has no ptshare.\n"
 	      "'mshare-ctl help COMMAND' tells more.\n", file);
 }
@@ -53,6 +56,8 @@ void ctl_print_help(const struct command *cmd)
 	size_t i;
 
 	printf("Usage: mshare-ctl %s\n\n%s.\n", cmd->synopsis, cmd->summary);
+	if (strstr(cmd->synopsis, "TARGET"))
+		puts("TARGET is the NAME of a 'mshare-ctl hold', PID:FD, or FD of this process.");
 	if (cmd != &cmd_help)
 		printf("\nOptions:\n%s%s  -h, --help          this text\n",
 		       cmd->options, cmd->columns ? table_options : "");

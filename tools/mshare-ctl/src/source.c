@@ -255,9 +255,9 @@ struct sources *sources_find(const struct target *target,
 
 	if (!sources)
 		return NULL;
-	if (!target->pid)
+	if (!target->pid && !target->holder)
 		proc_each_fd(getpid(), try_own_fd, sources);
-	else
+	else if (target->pid)
 		try_pid(target->pid, sources);
 	proc_each_pid(try_pid, sources);
 	if (!done(sources))

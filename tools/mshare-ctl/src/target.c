@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* TARGET: an fd of our own by its number, or another process's as PID:FD. */
+/*
+ * TARGET: an fd of our own by its number, another process's as PID:FD, or a
+ * holder's container by its name.
+ */
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -8,6 +11,7 @@
 #include <unistd.h>
 #include <sys/syscall.h>
 #include "ctl.h"
+#include "holder.h"
 
 static bool parse_number(const char *text, const char **end, int *value)
 {
@@ -29,7 +33,6 @@ static bool parse(struct target *target, const char *text)
 {
 	int first;
 
-	target->name = text;
 	if (!parse_number(text, &text, &first))
 		return false;
 	if (!*text) {
@@ -92,11 +95,17 @@ int target_open(struct target *target, const char *name)
 
 	memset(target, 0, sizeof(*target));
 	if (!name)
-		return ctl_usage("which container? PID:FD or FD is missing");
+		return ctl_usage("which container? NAME, PID:FD or FD is missing");
+	target->name = name;
+	target->holder = holder_is_name(name);
+	if (target->holder) {
+		ret = holder_get(name, ctl_current->control, &target->fd);
+		return ret ? ret : probe(target);
+	}
 	if (!parse(target, name)) {
-		ctl_error("%s: neither PID:FD nor FD; names need a holder, which is not there yet",
+		ctl_error("%s: neither PID:FD nor FD, nor a holder's name",
 			  name);
-		ctl_hint("'mshare-ctl list' shows the holders as PID:FD");
+		ctl_hint("'mshare-ctl list' shows the names, and the holders as PID:FD");
 		return CTL_USAGE;
 	}
 	target->fd = target->number;

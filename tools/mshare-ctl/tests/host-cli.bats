@@ -4,7 +4,8 @@
 bats_require_minimum_version 1.8.0
 load helper
 
-commands="check run map unmap protect list info table watch help version"
+commands="check run hold attach map unmap protect list info table watch help version"
+with_options=${commands/help /}
 
 @test "no command: the overview on stderr, exit 2" {
 	ctl
@@ -39,7 +40,7 @@ commands="check run map unmap protect list info table watch help version"
 }
 
 @test "COMMAND --help equals help COMMAND" {
-	for command in check run map unmap protect list info table watch version; do
+	for command in $with_options; do
 		ctl help "$command"
 		local text=$output
 		ctl "$command" --help
@@ -52,7 +53,7 @@ commands="check run map unmap protect list info table watch help version"
 }
 
 @test "each option in the help is one that is known" {
-	for command in check run map unmap protect list info table watch version; do
+	for command in $with_options; do
 		ctl help "$command"
 		for option in $(grep -o '^  -., --[a-z-]*' <<<"$output" | grep -o -- '--[a-z-]*'); do
 			ctl "$command" "$option" --help
@@ -73,7 +74,7 @@ commands="check run map unmap protect list info table watch help version"
 }
 
 @test "what comes later is not there yet" {
-	for command in hold attach seal stat shim; do
+	for command in seal shim; do
 		ctl "$command"
 		assert_failure 2
 	done
@@ -98,15 +99,16 @@ commands="check run map unmap protect list info table watch help version"
 	[ "$(jq -r '.version[0].kernel' <<<"$output")" = "$(uname -r)" ]
 }
 
-@test "an unknown option is a usage error, of run 125" {
-	for command in check map unmap protect list info table watch version; do
-		ctl $command --frobnicate
-		assert_failure 2
+@test "an unknown option is a usage error, of run and attach 125" {
+	for command in $with_options; do
+		ctl "$command" --frobnicate
+		case $command in
+		run | attach)	assert_failure 125 ;;
+		*)		assert_failure 2 ;;
+		esac
 		assert_error "$command: unrecognized option '--frobnicate'"
 		assert_hint "see 'mshare-ctl help $command'"
 	done
-	ctl run --frobnicate
-	assert_failure 125
 }
 
 @test "missing and surplus arguments are usage errors" {
@@ -151,6 +153,26 @@ commands="check run map unmap protect list info table watch help version"
 		watch 3 -t 999999999h
 		watch 3 -R -1
 		watch 3 -w 0
+		hold
+		hold -f /dev/null
+		hold db0
+		hold db0 db1 -f /dev/null
+		hold 3 -f /dev/null
+		hold 1:3 -f /dev/null
+		hold .db0 -f /dev/null
+		hold a/b -f /dev/null
+		hold ../db0 -f /dev/null
+		hold db0 -f /dev/null -M 8
+		hold db0 -f /dev/null -M 1777
+		hold db0 -f /dev/null -M u+w
+		hold db0 -f /dev/null -l x
+		hold db0 -f /dev/null -l 1
+		hold db0 -f /dev/null -m w
+		hold db0 -f /dev/null -O nobody-of-that-name
+		hold db0 -f /dev/null -G nobody-of-that-name
+		hold db0 -f /dev/null -u nobody-of-that-name
+		hold db0 -f /dev/null -O -1
+		hold db0 -f /dev/null -O 4294967295
 	END
 }
 
@@ -165,17 +187,46 @@ commands="check run map unmap protect list info table watch help version"
 	assert_failure 125
 }
 
-@test "a name is refused with a reason" {
-	for command in info table; do
-		ctl $command db0
-		assert_failure 2
-		assert_error "$command: db0: neither PID:FD nor FD; names need a holder, which is not there yet"
-		assert_hint "'mshare-ctl list' shows the holders as PID:FD"
-	done
-	for name in 1: :3 1:x 0:3 1:3:4 -- 99999999999 3x; do
+@test "hold names a user that does not exist" {
+	ctl hold db0 -f /dev/null --user nobody-of-that-name
+	assert_failure 2
+	assert_error "hold: no such user: nobody-of-that-name"
+	ctl hold db0 -f /dev/null --group nobody-of-that-name
+	assert_error "hold: no such group: nobody-of-that-name"
+}
+
+@test "attach needs a name and a command" {
+	ctl attach
+	assert_failure 125
+	assert_error "attach: the NAME is missing"
+	ctl attach db0
+	assert_failure 125
+	assert_error "attach: the command is missing"
+	ctl attach db0 --control --
+	assert_failure 125
+	assert_error "attach: the command is missing"
+	ctl attach 1:3 -- true
+	assert_failure 125
+	assert_error "attach: '1:3' is no name of a holder"
+}
+
+@test "what is neither a name nor an fd is refused with a reason" {
+	for name in 1: :3 1:x 0:3 1:3:4 -- 99999999999 3x -x .x a/b ../x "a b" "" "$(printf 'a%.0s' {1..65})"; do
 		ctl info -- "$name"
 		assert_failure 2
+		assert_error "info: $name: neither PID:FD nor FD, nor a holder's name"
+		assert_hint "'mshare-ctl list' shows the names, and the holders as PID:FD"
 	done
+}
+
+@test "a layout that can't be read, or is wrong" {
+	ctl hold nobody-has-it -f /nonexistent
+	assert_failure 1
+	assert_error "hold: /nonexistent: No such file or directory"
+	ctl hold nobody-has-it -f - <<<"0 4K q memfd:a"
+	assert_failure 1
+	[[ $stderr == "mshare-ctl: hold: stdin:1: "* ]]
+	[ ! -e /run/mshare/nobody-has-it ]
 }
 
 @test "an fd that is not open" {
@@ -213,7 +264,9 @@ commands="check run map unmap protect list info table watch help version"
 
 @test "without the feature: exit 3 and a hint" {
 	need_no_device
-	for args in check list "info 0" "table 0" "unmap 0 0 4K" "protect 0 0 4K r" "map 0 0 4K r memfd:a" "watch 0"; do
+	for args in check list "info 0" "table 0" "unmap 0 0 4K" "protect 0 0 4K r" "map 0 0 4K r memfd:a" "watch 0" \
+		"hold nobody-has-it -f /dev/null -l 4K" \
+		"info nobody-has-it" "map nobody-has-it 0 4K r memfd:a"; do
 		# shellcheck disable=SC2086
 		ctl $args </dev/null
 		assert_failure 3
@@ -223,6 +276,9 @@ commands="check run map unmap protect list info table watch help version"
 	ctl run -f - -- true <<<"0 4K r memfd:a"
 	assert_failure 125
 	assert_error "run: this kernel has no ptshare: /dev/ptshare is missing"
+	ctl attach nobody-has-it -- true
+	assert_failure 125
+	assert_error "attach: this kernel has no ptshare: /dev/ptshare is missing"
 }
 
 @test "check prints its lines even then" {
