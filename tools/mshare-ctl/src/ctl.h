@@ -46,6 +46,7 @@ extern const struct command cmd_attach;
 extern const struct command cmd_map;
 extern const struct command cmd_unmap;
 extern const struct command cmd_protect;
+extern const struct command cmd_seal;
 extern const struct command cmd_list;
 extern const struct command cmd_info;
 extern const struct command cmd_table;

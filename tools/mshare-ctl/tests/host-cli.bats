@@ -4,7 +4,7 @@
 bats_require_minimum_version 1.8.0
 load helper
 
-commands="check run hold attach map unmap protect list info table watch help version"
+commands="check run hold attach map unmap protect seal list info table watch help version"
 with_options=${commands/help /}
 
 @test "no command: the overview on stderr, exit 2" {
@@ -74,7 +74,7 @@ with_options=${commands/help /}
 }
 
 @test "what comes later is not there yet" {
-	for command in seal shim; do
+	for command in stat shim; do
 		ctl "$command"
 		assert_failure 2
 	done
@@ -153,6 +153,12 @@ with_options=${commands/help /}
 		watch 3 -t 999999999h
 		watch 3 -R -1
 		watch 3 -w 0
+		seal
+		seal 3
+		seal layout
+		seal 3 layout 7
+		seal 3 LAYOUT
+		seal 3 shrink
 		hold
 		hold -f /dev/null
 		hold db0
@@ -243,6 +249,8 @@ with_options=${commands/help /}
 	assert_failure 1
 	ctl table 99
 	assert_failure 1
+	ctl seal 99 layout prot seal
+	assert_failure 1
 }
 
 @test "a process that does not exist, an fd that it has not" {
@@ -265,7 +273,7 @@ with_options=${commands/help /}
 @test "without the feature: exit 3 and a hint" {
 	need_no_device
 	for args in check list "info 0" "table 0" "unmap 0 0 4K" "protect 0 0 4K r" "map 0 0 4K r memfd:a" "watch 0" \
-		"hold nobody-has-it -f /dev/null -l 4K" \
+		"seal 0 prot" "hold nobody-has-it -f /dev/null -l 4K" \
 		"info nobody-has-it" "map nobody-has-it 0 4K r memfd:a"; do
 		# shellcheck disable=SC2086
 		ctl $args </dev/null
