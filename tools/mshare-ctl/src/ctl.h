@@ -50,6 +50,7 @@ extern const struct command cmd_seal;
 extern const struct command cmd_list;
 extern const struct command cmd_info;
 extern const struct command cmd_table;
+extern const struct command cmd_stat;
 extern const struct command cmd_watch;
 extern const struct command cmd_help;
 extern const struct command cmd_version;

@@ -4,7 +4,7 @@
 bats_require_minimum_version 1.8.0
 load helper
 
-commands="check run hold attach map unmap protect seal list info table watch help version"
+commands="check run hold attach map unmap protect seal list info table stat watch help version"
 with_options=${commands/help /}
 
 @test "no command: the overview on stderr, exit 2" {
@@ -74,7 +74,7 @@ with_options=${commands/help /}
 }
 
 @test "what comes later is not there yet" {
-	for command in stat shim; do
+	for command in shim; do
 		ctl "$command"
 		assert_failure 2
 	done
@@ -159,6 +159,12 @@ with_options=${commands/help /}
 		seal 3 layout 7
 		seal 3 LAYOUT
 		seal 3 shrink
+		stat 3 4
+		stat -i 0
+		stat -i x
+		stat -i 0.0001
+		stat -c 0
+		stat -c x
 		hold
 		hold -f /dev/null
 		hold db0
@@ -251,6 +257,8 @@ with_options=${commands/help /}
 	assert_failure 1
 	ctl seal 99 layout prot seal
 	assert_failure 1
+	ctl stat 99 -i 1 -c 1
+	assert_failure 1
 }
 
 @test "a process that does not exist, an fd that it has not" {
@@ -273,7 +281,7 @@ with_options=${commands/help /}
 @test "without the feature: exit 3 and a hint" {
 	need_no_device
 	for args in check list "info 0" "table 0" "unmap 0 0 4K" "protect 0 0 4K r" "map 0 0 4K r memfd:a" "watch 0" \
-		"seal 0 prot" "hold nobody-has-it -f /dev/null -l 4K" \
+		"seal 0 prot" stat "stat 0" "hold nobody-has-it -f /dev/null -l 4K" \
 		"info nobody-has-it" "map nobody-has-it 0 4K r memfd:a"; do
 		# shellcheck disable=SC2086
 		ctl $args </dev/null
