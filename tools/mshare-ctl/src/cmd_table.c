@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 #include "ctl.h"
+#include "draw.h"
 
 enum { OFFSET, LENGTH, PROT, SOURCE, SRCOFFSET, DEV, INO };
 
@@ -129,6 +130,13 @@ static void print_comment(const struct ptshare_info *info)
 	       ptshare_prot_format(info->max_prot));
 }
 
+static int failed(const char *name, int ret)
+{
+	ctl_error("%s: %s (%s)", name, strerrordesc_np(-ret),
+		  strerrorname_np(-ret));
+	return CTL_FAILED;
+}
+
 static int print(struct out_options *opts, const char *name)
 {
 	bool plain = !out_machine(opts) && !opts->columns;
@@ -149,31 +157,68 @@ static int print(struct out_options *opts, const char *name)
 	if (!ret)
 		ret = fill(out, plain, &target, &regions);
 	free(regions.array);
-	if (ret) {
-		ctl_error("%s: %s (%s)", name, strerrordesc_np(-ret),
-			  strerrorname_np(-ret));
-		return CTL_FAILED;
-	}
+	if (ret)
+		return failed(name, ret);
 	if (comment)
 		print_comment(&target.info);
 	return out_finish(out);
 }
 
-static int run(int argc, char **argv)
+static int print_drawing(const char *name)
 {
-	struct out_options opts = { 0 };
+	struct drawing drawing = {
+		.width = draw_width(),
+		.utf8 = draw_utf8(),
+	};
+	struct regions regions = { 0 };
+	struct target target;
 	int ret;
 
-	if (!out_parse(&opts, argc, argv, 1, &ret))
+	ret = target_open(&target, name);
+	if (ret)
 		return ret;
-	return print(&opts, argv[optind]);
+	ret = read_regions(target.fd, &regions);
+	drawing.regions = regions.array;
+	drawing.nr = regions.nr;
+	drawing.length = target.info.length;
+	if (!ret)
+		ret = draw(&drawing);
+	free(regions.array);
+	return ret ? failed(name, ret) : CTL_OK;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{ "draw", no_argument, NULL, 'd' },
+		OUT_LONGOPTS
+	};
+	struct out_options opts = { 0 };
+	bool picture = false;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "d" OUT_SHORTOPTS, longopts,
+				NULL)) >= 0) {
+		if (c == 'd')
+			picture = true;
+		else if (!out_option(&opts, c, optarg))
+			return ctl_bad_option(c);
+	}
+	if (argc - optind > 1)
+		return ctl_usage("unexpected argument: %s", argv[optind + 1]);
+	if (!picture)
+		return print(&opts, argv[optind]);
+	if (out_machine(&opts) || opts.columns)
+		return ctl_usage("--draw is a picture, not a table: no -J, -r, -P, -o");
+	return print_drawing(argv[optind]);
 }
 
 const struct command cmd_table = {
 	.name = "table",
 	.synopsis = "table TARGET [options]",
 	.summary = "Print the regions of a container as layout lines",
-	.options = "",
+	.options =
+"  -d, --draw          a picture instead: a bar as wide as the terminal\n",
 	.more =
 "The plain form can be given to 'run -f' and 'map -f'. SOURCE is fd:N if the\n"
 "container is FD and the backing is open here too; else a path of the backing,\n"

@@ -19,7 +19,8 @@ struct out {
 	size_t selected[MAX_SELECTED];
 };
 
-static bool take_option(struct out_options *opts, int c, const char *arg)
+/* Of the options that all tables have; false for any other. */
+bool out_option(struct out_options *opts, int c, const char *arg)
 {
 	switch (c) {
 	case 'J':
@@ -53,20 +54,13 @@ bool out_parse(struct out_options *opts, int argc, char **argv, int args,
 	       int *ret)
 {
 	static const struct option longopts[] = {
-		{ "json", no_argument, NULL, 'J' },
-		{ "raw", no_argument, NULL, 'r' },
-		{ "pairs", no_argument, NULL, 'P' },
-		{ "noheadings", no_argument, NULL, 'n' },
-		{ "bytes", no_argument, NULL, 'b' },
-		{ "output", required_argument, NULL, 'o' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
+		OUT_LONGOPTS
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "JrPnbo:h", longopts,
+	while ((c = getopt_long(argc, argv, OUT_SHORTOPTS, longopts,
 				NULL)) >= 0) {
-		if (take_option(opts, c, optarg))
+		if (out_option(opts, c, optarg))
 			continue;
 		*ret = ctl_bad_option(c);
 		return false;

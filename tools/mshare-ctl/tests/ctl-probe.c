@@ -8,12 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/syscall.h>
 #include <ptshare.h>
+#include "draw.h"
 
 #define ARRAY_SIZE(x)	(sizeof(x) / sizeof((x)[0]))
 
@@ -179,6 +181,43 @@ static int layout(char **arg)
 	return 0;
 }
 
+static void take_region(struct ptshare_region *to,
+			const struct ptshare_layout_region *from)
+{
+	*to = (struct ptshare_region) {
+		.offset = from->offset,
+		.length = from->length,
+		.prot = from->prot,
+	};
+}
+
+/* draw LENGTH: the layout on standard input, as table --draw would show it */
+static int draw_layout(char **arg)
+{
+	struct ptshare_region regions[64];
+	struct drawing drawing = {
+		.regions = regions,
+		.width = draw_width(),
+		.utf8 = draw_utf8(),
+	};
+	struct ptshare_layout *layout;
+	char *text;
+	size_t len;
+
+	text = read_stdin(&len);
+	if (ptshare_size_parse(arg[0], &drawing.length) ||
+	    ptshare_layout_parse(text, len, &layout, NULL))
+		return 2;
+	while (drawing.nr < ptshare_layout_count(layout)) {
+		take_region(&regions[drawing.nr],
+			    ptshare_layout_region(layout, drawing.nr));
+		drawing.nr++;
+	}
+	ptshare_layout_free(layout);
+	free(text);
+	return draw(&drawing) ? 1 : 0;
+}
+
 /* size TEXT: in bytes, and spelled again */
 static int size(char **arg)
 {
@@ -268,13 +307,14 @@ static const struct {
 	{ "window", 1, window },
 	{ "seal", 2, seal }, { "open", 4, open_at }, { "layout", 0, layout },
 	{ "size", 1, size }, { "import", 1, import }, { "export", 3, export },
-	{ "errors", 0, errors },
+	{ "draw", 1, draw_layout }, { "errors", 0, errors },
 };
 
 int main(int argc, char **argv)
 {
 	size_t i;
 
+	setlocale(LC_ALL, "");
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		if (argc > 1 && !strcmp(argv[1], commands[i].name) &&
 		    argc - 2 >= commands[i].args)

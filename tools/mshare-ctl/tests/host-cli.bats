@@ -153,6 +153,9 @@ with_options=${commands/help /}
 		watch 3 -t 999999999h
 		watch 3 -R -1
 		watch 3 -w 0
+		table 3 --draw -J
+		table 3 -d -o OFFSET
+		table 3 4 --draw
 		seal
 		seal 3
 		seal layout
@@ -255,6 +258,8 @@ with_options=${commands/help /}
 	assert_failure 1
 	ctl table 99
 	assert_failure 1
+	ctl table 99 --draw
+	assert_failure 1
 	ctl seal 99 layout prot seal
 	assert_failure 1
 	ctl stat 99 -i 1 -c 1
@@ -281,7 +286,7 @@ with_options=${commands/help /}
 @test "without the feature: exit 3 and a hint" {
 	need_no_device
 	for args in check list "info 0" "table 0" "unmap 0 0 4K" "protect 0 0 4K r" "map 0 0 4K r memfd:a" "watch 0" \
-		"seal 0 prot" stat "stat 0" "hold nobody-has-it -f /dev/null -l 4K" \
+		"seal 0 prot" stat "stat 0" "table 0 --draw" "hold nobody-has-it -f /dev/null -l 4K" \
 		"info nobody-has-it" "map nobody-has-it 0 4K r memfd:a"; do
 		# shellcheck disable=SC2086
 		ctl $args </dev/null
