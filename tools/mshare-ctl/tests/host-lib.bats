@@ -32,6 +32,8 @@ exported()
 		./lib/libptshare.so.0
 		./lib/libptshare.so.0.1.0
 		./lib/pkgconfig/libptshare.pc
+		./lib/systemd/system/mshare@.service
+		./lib/systemd/system/mshare@.socket
 		./lib/sysusers.d/ptshare.conf
 		./lib/udev/rules.d/60-ptshare.rules
 		./libexec/ptshare/demo.sh
