@@ -42,6 +42,7 @@ exported()
 		./share/bash-completion/completions/mshare-ctl
 		./share/doc/ptshare/examples/checkpoint.c
 		./share/man/man8/mshare-ctl-watch.8
+		./share/man/man8/mshare-ctl.8
 	END
 	)"
 	cmp "$repo/include/uapi/linux/ptshare.h" "$DEST/opt/p/include/libptshare/linux/ptshare.h"

@@ -32,6 +32,56 @@ commands_of_help()
 	done
 }
 
+# The part of the manual that is about a command.
+section_of()
+{
+	awk -v want="$1" '
+		/^(--+|==+)$/ { inside = last == want; next }
+		inside { print last }
+		{ last = $0 }' "$ctl_dir/man/mshare-ctl.8.rst"
+}
+
+# Long and short options in a text of the manual, as options_of has them.
+options_in()
+{
+	grep -o '^-., --[a-z-]*' | sed 's/^/  /'
+}
+
+@test "the manual has the commands that the help has, in that order" {
+	run awk '/^COMMANDS$/ { inside = 1 } /^OPTIONS OF TABLES$/ { inside = 0 }
+		/^--+$/ && inside { print last } { last = $0 }' "$ctl_dir/man/mshare-ctl.8.rst"
+	assert_success
+	assert_output "$(commands_of_help)"
+}
+
+@test "the manual has each command's options, and no others" {
+	local common
+	common=$(section_of "OPTIONS OF TABLES" | options_in)
+	for command in $(commands_of_help); do
+		case $command in
+		# watch has a page of its own
+		help | watch)	continue ;;
+		esac
+		local options
+		options=$(section_of "$command" | options_in)
+		if mshare-ctl help "$command" | grep -q -- --output; then
+			options+=$'\n'$common
+		else
+			options+=$'\n  -h, --help'
+		fi
+		assert_equal "$command: $(sort <<<"$options" | xargs)" "$command: $(options_of "$command" | xargs)"
+	done
+}
+
+@test "the manual names where holders are, and the statuses" {
+	run cat "$ctl_dir/man/mshare-ctl.8.rst"
+	assert_line "*/run/mshare/NAME*"
+	assert_line "*/etc/mshare/NAME.layout*"
+	for status in 0 1 2 3; do
+		assert_line "$status"
+	done
+}
+
 complete_words()
 {
 	run bash --norc -c '
@@ -81,4 +131,47 @@ complete_words()
 	done
 	complete_words watch 1:3 -w n
 	assert_output never
+}
+
+@test "completion: seals are those that the tool takes" {
+	complete_words seal 99 ""
+	assert_equal "$(xargs <<<"$output")" "layout prot seal"
+	for word in $output; do
+		ctl seal 99 "$word"
+		assert_error "seal: 99: Bad file descriptor (EBADF)"
+	done
+	complete_words seal 99 layout p
+	assert_output prot
+}
+
+@test "completion: names and fds are those that list tells" {
+	# a tool that knows of two containers
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	cat >"$BATS_TEST_TMPDIR/bin/mshare-ctl" <<-'END'
+		#!/bin/sh
+		case $* in
+		"list -rno NAME")	printf 'db0\n\n' ;;
+		"list -rno HOLDERS")	printf '17:3,18,19:4\n20:5\n' ;;
+		*)	exit 1 ;;
+		esac
+	END
+	chmod +x "$BATS_TEST_TMPDIR/bin/mshare-ctl"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH
+	for command in map unmap protect seal info table stat watch; do
+		complete_words $command ""
+		assert_equal "$(xargs <<<"$output")" "db0 17:3 19:4 20:5"
+	done
+	complete_words attach ""
+	assert_output db0
+}
+
+@test "completion: users and groups" {
+	for option in -O --owner -u --user; do
+		complete_words hold db0 $option roo
+		assert_output root
+	done
+	complete_words hold db0 --group roo
+	assert_output root
+	complete_words hold db0 -m r
+	assert_output $'r\nrw'
 }
