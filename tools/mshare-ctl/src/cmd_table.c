@@ -63,25 +63,6 @@ static int read_regions(int fd, struct regions *regions)
 	return ret;
 }
 
-/* As the layout parser reads it: one word of printable ASCII. */
-static char *escape(const char *text)
-{
-	char *word = malloc(4 * strlen(text) + 1);
-	char *to = word;
-
-	for (; word && *text; text++) {
-		unsigned char c = *text;
-
-		if (c > ' ' && c < 0x7f && c != '\\')
-			*to++ = c;
-		else
-			to += sprintf(to, "\\%03o", c);
-	}
-	if (word)
-		*to = 0;
-	return word;
-}
-
 static void add_row(struct out *out, const struct ptshare_region *region,
 		    const char *source)
 {
@@ -110,7 +91,7 @@ static int fill(struct out *out, bool plain, const struct target *target,
 		return -ENOMEM;
 	for (i = 0; i < regions->nr; i++) {
 		char *name = sources_name(sources, &regions->array[i]);
-		char *word = name && plain ? escape(name) : NULL;
+		char *word = name && plain ? ctl_escape(name) : NULL;
 
 		add_row(out, &regions->array[i], word ? word : name);
 		free(word);

@@ -172,6 +172,9 @@ void proc_each_map(pid_t pid, void (*fn)(pid_t pid, const struct proc_map *map,
 					 void *arg), void *arg);
 char *proc_fd_link(pid_t pid, int fd, char *buf, size_t size);
 
+/* escape.c: to be released by free(); NULL when out of memory */
+char *ctl_escape(const char *text);
+
 /* source.c */
 struct sources;
 
