@@ -249,3 +249,22 @@ refused()
 	assert_failure 1
 	assert_error "protect: stdin:1: expected 'offset length prot'"
 }
+
+# The fuzz target by the sanitizers of gcc; "make fuzz" has the fuzzer itself.
+fuzz_target()
+{
+	gcc -std=gnu11 -D_GNU_SOURCE -I"$ctl_dir/include" -I"$repo/include/uapi" -g \
+		-fsanitize=address,undefined -fno-sanitize-recover=all -o "$1" \
+		"$ctl_dir"/fuzz/{replay,layout-fuzz}.c "$ctl_dir/src/escape.c" \
+		"$ctl_dir"/lib/{layout,parse}.c
+}
+
+@test "what table would print for the fuzzer's seeds reads back the same" {
+	fuzz_target "$BATS_TEST_TMPDIR/replay"
+	run "$BATS_TEST_TMPDIR/replay" "$ctl_dir"/fuzz/corpus/*
+	assert_success
+	assert_output ""
+	printf '0 4K r /a\\040b#c\n4K 4K r \\043x\n8K 4K r /\303\244\\134\n' >"$BATS_TEST_TMPDIR/odd"
+	run "$BATS_TEST_TMPDIR/replay" "$BATS_TEST_TMPDIR/odd"
+	assert_success
+}

@@ -4,7 +4,7 @@
 # Owns the list of Debian packages.  Installs what dpkg does not know, with apt,
 # as root or through sudo; says what it does and does nothing when all is there.
 #
-# usage: deps.sh [build|vm|tools|check|bench]...	(without an argument all that
+# usage: deps.sh [build|vm|tools|check|bench|fuzz]...	(without an argument all that
 #	`make check` needs)
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -14,6 +14,7 @@ pkg_vm="qemu-system-x86 procps util-linux kmod iproute2 e2fsprogs"
 pkg_tools="build-essential pkg-config libsmartcols-dev libsystemd-dev liburing-dev libcap-dev libnuma-dev python3-docutils"
 pkg_check="bats bats-assert bats-support bats-file jq sparse stress-ng shellcheck mandoc codespell libcap2-bin perl git"
 pkg_bench="jq gnuplot-nox"
+pkg_fuzz="build-essential clang libclang-rt-14-dev"
 
 wanted()
 {
@@ -28,6 +29,7 @@ wanted()
 		tools)	echo "$pkg_tools" ;;
 		check)	echo "$pkg_check" ;;
 		bench)	echo "$pkg_bench" ;;
+		fuzz)	echo "$pkg_fuzz" ;;
 		*)	die "unknown package group $group" ;;
 		esac
 	done | tr ' ' '\n' | sort -u
