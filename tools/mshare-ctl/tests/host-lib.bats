@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# libptshare as others see it: installed files, symbols, flags, fd passing.
+# libptshare as others see it: installed files, symbols, binary interface, flags,
+# fd passing.
 bats_require_minimum_version 1.8.0
 load helper
 
@@ -63,6 +64,52 @@ exported()
 	mapped=$(grep -o 'ptshare_[a-z_]*;' "$ctl_dir/lib/libptshare.map" | tr -d ';' | sort)
 	assert_equal "$mapped" "$declared"
 	assert_equal "$(exported | sed 's/@@.*//')" "$declared"
+}
+
+# The baseline does not have what ptshare.h keeps to itself, so that may change.
+abi_changes()
+{
+	abidiff "$@" "$ctl_dir/lib/libptshare.abi" "$LIB/libptshare.so"
+}
+
+@test "the binary interface is as it was" {
+	run abi_changes --no-added-syms
+	assert_success
+}
+
+@test "what the binary interface has besides is in the baseline (make abi)" {
+	run abi_changes
+	assert_success
+}
+
+@test "no path of this machine is in the baseline" {
+	run grep -c "path='/\|filepath='/" "$ctl_dir/lib/libptshare.abi"
+	assert_output 0
+}
+
+@test "needs nothing but the C library" {
+	run bash -c 'readelf -d "$LIB/libptshare.so" | sed -n "s/.*NEEDED.*\[\(.*\)\]/\1/p"'
+	assert_output libc.so.6
+}
+
+@test "prints nothing and never ends the process" {
+	run bash -c 'nm -u "$LIB/libptshare.so" "$LIB/libptshare.a" | awk "NF == 2 { sub(/@.*/, \"\", \$2); print \$2 }" | sort -u'
+	assert_line ioctl
+	refute_line --regexp '^_*(v?d?printf|v?fprintf|f?puts|putc|fputc|putchar|fwrite|write|writev|perror|psignal|v?syslog|v?warnx?|v?errx?|error|stdout|stderr|exit|_exit|_Exit|quick_exit|abort|assert_fail|raise|kill|signal|sigaction)(_chk|_unlocked)?$'
+}
+
+@test "the static library has no names that a program could want" {
+	run bash -c 'nm -g --defined-only "$LIB/libptshare.a" | awk "NF == 3 { print \$3 }" | grep -v "^ptshare_\|^pts_"'
+	assert_output ""
+	run bash -c 'nm -g --defined-only "$LIB/libptshare.a" | awk "NF == 3 && \$3 ~ /^ptshare_/ { print \$3 }" | sort'
+	assert_output "$(exported | sed 's/@@.*//')"
+}
+
+@test "pkg-config tells where it was installed, and knows nothing of DESTDIR" {
+	run env -u PKG_CONFIG_SYSROOT_DIR pkg-config --cflags --libs libptshare
+	assert_output "-I/opt/p/include/libptshare -L/opt/p/lib -lptshare "
+	run grep -rlI "$BATS_FILE_TMPDIR" "$DEST"
+	assert_output ""
 }
 
 @test "pkg-config builds C and C++ against it, shared and static" {
