@@ -23,7 +23,8 @@ exported()
 }
 
 @test "what make install installs" {
-	run bash -c 'cd "$DEST/opt/p" && find . ! -type d | sort'
+	# The pages of the library are for host-man.bats.
+	run bash -c 'cd "$DEST/opt/p" && find . ! -type d ! -path "*/man[347]/*" | sort'
 	assert_output "$(cat <<-'END'
 		./bin/mshare-ctl
 		./include/libptshare/linux/ptshare.h

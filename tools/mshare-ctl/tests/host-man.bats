@@ -1,8 +1,31 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Manual and completion: they render, and know what the tool knows.
+# Manual and completion: they render, and know what the tool and the library know.
 bats_require_minimum_version 1.8.0
 load helper
+
+setup_file()
+{
+	# What has no page of its own has a link, which is made by the installation.
+	make -s -C "$BATS_TEST_DIRNAME/.." O="$BATS_FILE_TMPDIR/o" PREFIX=/usr \
+		DESTDIR="$BATS_FILE_TMPDIR/dest" install-man >&2
+	export MAN3=$BATS_FILE_TMPDIR/dest/usr/share/man/man3
+}
+
+page_sh=$BATS_TEST_DIRNAME/../man/page.sh
+
+# The functions that the library exports.
+exported()
+{
+	nm -D --defined-only "$tools/lib/libptshare.so" | awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }'
+}
+
+# Prototypes of functions, one a line, spelled alike.
+prototypes()
+{
+	tr '\n' ' ' | tr ';' '\n' | grep -o '[a-z_0-9 *]*\bptshare_[a-z_]*(.*)' |
+		sed -E 's/[[:space:]]+/ /g; s/ ?([*(),]) ?/\1/g; s/^ //; s/ $//'
+}
 
 # Short and long options of a command, one a line.
 options_of()
@@ -21,6 +44,82 @@ commands_of_help()
 		assert_success
 		assert_output ""
 	done
+}
+
+@test "the manual is written without mistakes" {
+	for page in "$ctl_dir"/man/*.rst; do
+		run rst2man --strict "$page" /dev/null
+		assert_success
+		assert_output ""
+	done
+}
+
+@test "pages of programmers fit a terminal" {
+	local page
+	for page in "$tools"/man/*.[347]; do
+		# Bold is a letter, a backspace and the letter again.
+		run awk '{ gsub(/.\b/, "") } length > 80' <(mandoc -Tascii -O width=80 "$page")
+		assert_output ""
+	done
+}
+
+@test "each function of the library has a page" {
+	for name in $(exported); do
+		[ -f "$MAN3/$name.3" ] || fail "no page for $name"
+	done
+}
+
+@test "a link leads to a page that has the name" {
+	for page in "$MAN3"/*; do
+		local name target
+		name=$(basename "$page" .3)
+		target=$(sed -n 's/^\.so man3\///p' "$page")
+		[ -n "$target" ] || target=$name.3
+		sed -n '/^\.SH NAME/{n;p}' "$MAN3/$target" | grep -qw "$name" ||
+			fail "$name: $target is not about it"
+	done
+}
+
+@test "a link shows the page, with all its names" {
+	cd "$MAN3/.."
+	run mandoc -Tascii man3/ptshare_scan.3
+	assert_success
+	assert_line --regexp '^ +ptshare_notify, +ptshare_arm, +ptshare_resolve, +ptshare_scan - '
+}
+
+@test "synopsis and header have the same prototypes" {
+	local page
+	assert_equal "$(for page in "$ctl_dir"/man/*.3.rst; do
+				"$page_sh" synopsis "$page" | grep -v '^#' | prototypes
+			done | sort)" \
+		"$(gcc -E -P -I"$ctl_dir/include" -I"$repo/include/uapi" "$ctl_dir/include/ptshare.h" |
+			prototypes | grep -v '{' | sort)"
+}
+
+@test "pages of the library have the sections that readers look for" {
+	local page
+	for page in "$ctl_dir"/man/*.3.rst; do
+		assert_equal "$(grep -B1 -x '=\+' "$page" | grep -xE '[A-Z ]+' | xargs)" \
+			"SYNOPSIS DESCRIPTION RETURN VALUE ERRORS THREAD SAFETY EXAMPLE SEE ALSO"
+	done
+}
+
+@test "pages refer to pages that exist" {
+	local ref
+	for ref in $(grep -oh '\*\*\(lib\)\?ptshare[a-z_]*\*\*\\([347])' "$ctl_dir"/man/*.rst | tr -d '*\\' | sort -u); do
+		local name=${ref%(*} section=${ref: -2:1}
+		[ -f "$MAN3/../man$section/$name.$section" ] || fail "no $ref"
+	done
+}
+
+@test "the page of the device has the ioctls, errnos and keys that there are" {
+	local page=$ctl_dir/man/ptshare.4.rst uapi=$repo/include/uapi/linux/ptshare.h
+	assert_equal "$(sed -nE 's/^    ([A-Z_]+) +(0x[0-9a-f]+) .*/\1 \2/p' "$page")" \
+		"$(sed -nE 's/^#define PTSHARE_IOC_([A-Z_]+).*, (0x[0-9a-f]+)\)$/\1 \2/p' "$uapi")"
+	assert_equal "$(sed -n '/^ERRORS/,/^FILES/p' "$page" | grep -oxE 'E[A-Z0-9]+' | grep -v ERRORS | sort)" \
+		"$(grep -oE '^ \*  - E[A-Z0-9]+' "$uapi" | grep -oE 'E[A-Z0-9]+$' | sort)"
+	assert_equal "$(grep -oE '^    ptshare-[a-zA-Z-]+' "$page" | tr -d ' ' | sort)" \
+		"$(grep -ohE '"ptshare-[a-zA-Z-]+:' "$repo"/fs/ptshare*.c | tr -d '":' | sort)"
 }
 
 @test "manual and help have the same options" {
