@@ -34,6 +34,7 @@ exported()
 		./lib/libptshare.so.0
 		./lib/libptshare.so.0.1.0
 		./lib/pkgconfig/libptshare.pc
+		./lib/ptshare/libptshare-preload.so
 		./lib/systemd/system/mshare@.service
 		./lib/systemd/system/mshare@.socket
 		./lib/sysusers.d/ptshare.conf
