@@ -18,7 +18,7 @@ enum {
 	CTL_FAILED = 1,
 	CTL_USAGE = 2,
 	CTL_NO_KERNEL = 3,
-	/* Of run, as env(1) and nohup(1) have them. */
+	/* Of run and shim, as env(1) and nohup(1) have them. */
 	CTL_RUN_FAILED = 125,
 	CTL_RUN_NOEXEC = 126,
 	CTL_RUN_NOTFOUND = 127,
@@ -52,6 +52,7 @@ extern const struct command cmd_info;
 extern const struct command cmd_table;
 extern const struct command cmd_stat;
 extern const struct command cmd_watch;
+extern const struct command cmd_shim;
 extern const struct command cmd_help;
 extern const struct command cmd_version;
 

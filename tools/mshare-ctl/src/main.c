@@ -11,7 +11,7 @@ const struct command *const ctl_commands[] = {
 	&cmd_check, &cmd_run, &cmd_hold, &cmd_attach,
 	&cmd_map, &cmd_unmap, &cmd_protect, &cmd_seal,
 	&cmd_list, &cmd_info, &cmd_table, &cmd_stat, &cmd_watch,
-	&cmd_help, &cmd_version,
+	&cmd_shim, &cmd_help, &cmd_version,
 	NULL,
 };
 

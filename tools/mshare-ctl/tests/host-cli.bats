@@ -4,7 +4,7 @@
 bats_require_minimum_version 1.8.0
 load helper
 
-commands="check run hold attach map unmap protect seal list info table stat watch help version"
+commands="check run hold attach map unmap protect seal list info table stat watch shim help version"
 with_options=${commands/help /}
 
 @test "no command: the overview on stderr, exit 2" {
@@ -71,13 +71,6 @@ with_options=${commands/help /}
 	assert_failure 2
 	ctl help map unmap
 	assert_failure 2
-}
-
-@test "what comes later is not there yet" {
-	for command in shim; do
-		ctl "$command"
-		assert_failure 2
-	done
 }
 
 @test "version, -V and --version" {

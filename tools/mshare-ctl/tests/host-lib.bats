@@ -44,6 +44,7 @@ exported()
 		./libexec/ptshare/ptshare-demo
 		./share/bash-completion/completions/mshare-ctl
 		./share/doc/ptshare/examples/checkpoint.c
+		./share/man/man8/mshare-ctl-shim.8
 		./share/man/man8/mshare-ctl-watch.8
 		./share/man/man8/mshare-ctl.8
 	END
