@@ -12,8 +12,9 @@ set -eu
 pkg_build="build-essential flex bison bc libelf-dev libssl-dev cpio rsync quilt kmod xz-utils patch util-linux"
 pkg_vm="qemu-system-x86 procps util-linux kmod iproute2 e2fsprogs"
 pkg_tools="build-essential pkg-config libsmartcols-dev libsystemd-dev liburing-dev libcap-dev libnuma-dev python3-docutils"
-pkg_check="bats bats-assert bats-support bats-file jq sparse stress-ng shellcheck mandoc abigail-tools codespell libcap2-bin perl git"
-pkg_bench="jq gnuplot-nox"
+pkg_postgres="postgresql-15 postgresql-client-15 bsdextrautils"
+pkg_check="bats bats-assert bats-support bats-file jq sparse stress-ng shellcheck mandoc abigail-tools codespell libcap2-bin perl git $pkg_postgres"
+pkg_bench="jq gnuplot-nox $pkg_postgres"
 pkg_fuzz="build-essential clang libclang-rt-14-dev"
 
 wanted()
@@ -62,12 +63,22 @@ apt()
 		-o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 "$@" >&2 </dev/null
 }
 
+# Nobody asked for a server that runs on this machine.
+without_cluster()
+{
+	local conf=/etc/postgresql-common/createcluster.conf
+
+	apt install -y --no-install-recommends postgresql-common
+	as_root sed -i 's/^#create_main_cluster *=.*/create_main_cluster = false/' $conf
+}
+
 [ $# -gt 0 ] || set -- build vm tools check
 list=$(missing "$@" | tr '\n' ' ')
 [ -n "$list" ] || exit 0
 command -v apt-get >/dev/null || die "no apt-get here; these are needed: $list"
 say "installing: $list"
 apt update || say "apt-get update failed, trying with the lists at hand"
+[[ " $list" != *" postgresql-15 "* ]] || without_cluster
 # shellcheck disable=SC2086 # a list of words
 apt install -y --no-install-recommends $list
 list=$(missing "$@" | tr '\n' ' ')
