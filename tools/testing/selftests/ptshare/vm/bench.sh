@@ -17,7 +17,8 @@ set -eu
 dir=$build/bench
 prog=$build/kselftest/ptshare/bench/ptbench
 page=$top/Documentation/mm/ptshare-bench-results.rst
-names="tables faults protect fork attach detach reclaim punch notify bystander"
+postgres=$top/tools/mshare-ctl/bench/postgres.sh
+names="tables faults protect fork attach detach reclaim punch notify bystander postgres"
 quick=
 
 # The boots of a benchmark: FLAVOR SMP MEM ICOUNT PART...
@@ -42,6 +43,7 @@ plan()
 	bystander)	echo "pristine 1 4G 1 bystander"
 			echo "unhooked 1 4G 1 bystander"
 			echo "fast 1 4G 1 bystander" ;;
+	postgres)	echo "fast 2 10G 0 scan answers crash" ;;
 	*)		die "no benchmark '$1'; there are: $names" ;;
 	esac
 }
@@ -86,6 +88,7 @@ boot()
 	shift 6
 
 	cmd="$prog $quick"
+	[ "$name" != postgres ] || cmd="$postgres $quick"
 	if [ "$icount" = 0 ]; then
 		cmd="$vm_dir/bench-guest.sh $cmd"
 	else
