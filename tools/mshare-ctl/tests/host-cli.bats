@@ -92,12 +92,12 @@ with_options=${commands/help /}
 	[ "$(jq -r '.version[0].kernel' <<<"$output")" = "$(uname -r)" ]
 }
 
-@test "an unknown option is a usage error, of run and attach 125" {
+@test "an unknown option is a usage error, of run, attach and shim 125" {
 	for command in $with_options; do
 		ctl "$command" --frobnicate
 		case $command in
-		run | attach)	assert_failure 125 ;;
-		*)		assert_failure 2 ;;
+		run | attach | shim)	assert_failure 125 ;;
+		*)			assert_failure 2 ;;
 		esac
 		assert_error "$command: unrecognized option '--frobnicate'"
 		assert_hint "see 'mshare-ctl help $command'"
