@@ -85,8 +85,6 @@ static int parse_source(const struct pts_line *line,
 		pts_hint(err, "put its path here, or fd:N if you have it open");
 		return -EINVAL;
 	}
-	if (!*text)
-		return bad_source(line, err, "the path is empty");
 	region->kind = PTSHARE_SOURCE_PATH;
 	return 0;
 }
