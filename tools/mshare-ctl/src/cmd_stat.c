@@ -183,26 +183,31 @@ static int catch_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-/* False: we were told to end, or nobody reads on. */
+/*
+ * False: we were told to end, or nobody reads on. That is asked even if it is
+ * late already, or samples that take long could not be ended.
+ */
 static bool sleep_until(uint64_t until, int signals)
 {
 	struct pollfd polls[] = {
 		{ .fd = signals, .events = POLLIN },
 		{ .fd = STDOUT_FILENO },
 	};
+	uint64_t now;
 
-	for (;;) {
-		uint64_t now = ctl_now();
-		struct timespec left;
+	do {
+		struct timespec left = { 0 };
 
-		if (now >= until)
-			return true;
-		left.tv_sec = (until - now) / CTL_SECOND;
-		left.tv_nsec = (until - now) % CTL_SECOND;
+		now = ctl_now();
+		if (now < until) {
+			left.tv_sec = (until - now) / CTL_SECOND;
+			left.tv_nsec = (until - now) % CTL_SECOND;
+		}
 		if (ppoll(polls, ARRAY_SIZE(polls), &left, NULL) > 0 &&
 		    (polls[0].revents || polls[1].revents & POLLERR))
 			return false;
-	}
+	} while (now < until);
+	return true;
 }
 
 static int sample_all(const struct stat_request *req, int signals)
