@@ -172,7 +172,14 @@ static int run(int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		{ "draw", no_argument, NULL, 'd' },
-		OUT_LONGOPTS
+		{ "json", no_argument, NULL, 'J' },
+		{ "raw", no_argument, NULL, 'r' },
+		{ "pairs", no_argument, NULL, 'P' },
+		{ "noheadings", no_argument, NULL, 'n' },
+		{ "bytes", no_argument, NULL, 'b' },
+		{ "output", required_argument, NULL, 'o' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
 	};
 	struct out_options opts = { 0 };
 	bool picture = false;

@@ -136,15 +136,6 @@ struct out_options {
 struct out;
 
 #define OUT_SHORTOPTS	"JrPnbo:h"
-#define OUT_LONGOPTS \
-	{ "json", no_argument, NULL, 'J' }, \
-	{ "raw", no_argument, NULL, 'r' }, \
-	{ "pairs", no_argument, NULL, 'P' }, \
-	{ "noheadings", no_argument, NULL, 'n' }, \
-	{ "bytes", no_argument, NULL, 'b' }, \
-	{ "output", required_argument, NULL, 'o' }, \
-	{ "help", no_argument, NULL, 'h' }, \
-	{ 0 }
 
 bool out_option(struct out_options *opts, int c, const char *arg);
 bool out_parse(struct out_options *opts, int argc, char **argv, int args,

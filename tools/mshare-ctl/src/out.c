@@ -54,7 +54,14 @@ bool out_parse(struct out_options *opts, int argc, char **argv, int args,
 	       int *ret)
 {
 	static const struct option longopts[] = {
-		OUT_LONGOPTS
+		{ "json", no_argument, NULL, 'J' },
+		{ "raw", no_argument, NULL, 'r' },
+		{ "pairs", no_argument, NULL, 'P' },
+		{ "noheadings", no_argument, NULL, 'n' },
+		{ "bytes", no_argument, NULL, 'b' },
+		{ "output", required_argument, NULL, 'o' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
 	};
 	int c;
 
