@@ -97,6 +97,53 @@ drop_holders()
 	holders=()
 }
 
+# Starts a `mshare-ctl hold NAME` of the lines in $2, sets $holder to its pid.
+hold_name()
+{
+	local name=$1 lines=$2
+	shift 2
+	printf '%s\n' "$lines" >"$BATS_TEST_TMPDIR/$name.layout"
+	mshare-ctl hold "$name" -f "$BATS_TEST_TMPDIR/$name.layout" "$@" </dev/null >&2 3>&- &
+	holder=$!
+	holders+=("$holder")
+	# and has opened all that it needs, once it sleeps
+	wait_for "is_held $name && grep -q '^State:.S' /proc/$holder/status"
+}
+
+# ctl hold, where it shall not come to hold anything.
+ctl_hold()
+{
+	run --separate-stderr timeout 20 mshare-ctl hold "$@"
+}
+
+# For teardown: the names of holders that were killed.
+drop_names()
+{
+	[ ! -c /dev/ptshare ] || rm -rf /run/mshare
+}
+
+# Somebody listens there; a socket that is only there may be a dead holder's.
+is_held()
+{
+	grep -q " 00010000 .* /run/mshare/$1$" /proc/net/unix
+}
+
+# as_user UID GID COMMAND...
+as_user()
+{
+	local uid=$1 gid=$2 command
+	command=$(command -v "$3")
+	shift 3
+	setpriv --reuid="$uid" --regid="$gid" --clear-groups "$command" "$@"
+}
+
+ctl_as()
+{
+	local uid=$1 gid=$2
+	shift 2
+	run --separate-stderr as_user "$uid" "$gid" mshare-ctl "$@"
+}
+
 # Watches $box in the background until $nr ranges (default 1) are armed; what it
 # prints goes to the files $out and $err.
 watch()

@@ -96,7 +96,7 @@ hold_window()
 	id=$(id_of "$box")
 	ctl list
 	assert_success
-	assert_line --index 0 --regexp '^ +ID +LENGTH +PROT +REGIONS +WINDOWS +RSS +PGTABLES +SAVED +HOLDERS$'
+	assert_line --index 0 --regexp '^ +ID +LENGTH +PROT +REGIONS +WINDOWS +RSS +PGTABLES +SAVED +NAME +HOLDERS$'
 	assert_line --regexp "^ *$id +4G +rw +2 +1 +4K +[0-9]+K +[0-9]+K? +"
 	ctl list -J
 	assert_success
@@ -191,6 +191,16 @@ hold_window()
 	assert_line --index 1 --regexp '^1073741824 +1048576$'
 	ctl run -f /dev/null --length 1G -- mshare-ctl table 3 -J
 	assert_equal "$(tr -d ' \n' <<<"$output")" '{"regions":[]}'
+}
+
+@test "table --draw: the container as it is" {
+	hold $'0 1G rw memfd:a\n1G 1G r memfd:a\n3G 1G - memfd:a' --length 4G
+	COLUMNS=20 LC_ALL=C ctl table "$box" --draw
+	assert_success
+	assert_line --index 1 "#####=====.....-----"
+	mshare-ctl unmap "$box" 0 1G
+	COLUMNS=20 LC_ALL=C ctl table "$box" -d
+	assert_line --index 1 ".....=====.....-----"
 }
 
 @test "table: names of backings, from best to none" {
