@@ -31,15 +31,15 @@ value()
 	local plain shim
 	plain=$(value backends growth_kB '.mode == "plain"')
 	shim=$(value backends growth_kB '.mode == "shim"')
-	# 180 MB in entries for 4 KiB, 20 times
-	[ "$plain" -ge $((20 * 360)) ] || fail "plain: $plain kB"
+	# 180 MB take 360 kB of tables, of which an idle backend has a few
+	[ "$plain" -ge $((20 * 300)) ] || fail "plain: $plain kB"
 	[ "$shim" -le $((plain / 10)) ] || fail "plain $plain kB, with the shim $shim kB"
 }
 
 @test "VmPTE of a backend grows by 24 kB at most" {
 	local growth
 	growth=$(value backends vmpte_growth_max_kB '.mode == "plain"')
-	[ "$growth" -ge 360 ] || fail "plain: $growth kB"
+	[ "$growth" -ge 300 ] || fail "plain: $growth kB"
 	growth=$(value backends vmpte_growth_max_kB '.mode == "shim"')
 	[ "$growth" -le 24 ] || fail "with the shim: $growth kB"
 }
