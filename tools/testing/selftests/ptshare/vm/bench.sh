@@ -68,6 +68,7 @@ build_all()
 	local name flavor
 
 	"$vm_dir/deps.sh" build vm tools bench
+	[[ " $* " != *" postgres "* ]] || "$vm_dir/deps.sh" postgres
 	[ "${NOBUILD:-0}" != 1 ] || return 0
 	"$vm_dir/source.sh"
 	"$vm_dir/tools.sh"

@@ -3,7 +3,7 @@
 #
 # `make check`: builds everything, runs every check, ends with the count.
 # T='name ...' runs only these test programs (FLAVOR=fast takes that kernel).
-# PTSHARE_ALL=1 adds the programs of check-all.
+# PTSHARE_ALL=1 adds the programs of check-all, and all-*.bats.
 set -eu
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/report.sh"
@@ -20,7 +20,7 @@ bats_names()
 {
 	local file
 
-	for file in "$top"/tools/mshare-ctl/tests/vm-*.bats; do
+	for file in "$top/tools/mshare-ctl/tests/$1"-*.bats; do
 		[ ! -e "$file" ] || basename "$file"
 	done
 }
@@ -46,18 +46,22 @@ programs()
 
 everything()
 {
-	local more=
+	local more='' long=''
 
 	build_all fast debug
 	echo "== built ($((SECONDS - start)) s)"
 	echo "== checks without a guest"
 	"$vm_dir/lint.sh"
-	[ "${PTSHARE_ALL:-0}" = 0 ] || more=$(names all)
+	[ "${PTSHARE_ALL:-0}" = 0 ] || {
+		"$vm_dir/deps.sh" postgres
+		more=$(names all)
+		long=$(bats_names all)
+	}
 	# shellcheck disable=SC2046,SC2086 # lists of words
 	MEM=${MEM:-6G} programs debug $(names debug) $more
 	# The bats files test the tool, and are slow in the debug guest.
-	# shellcheck disable=SC2046 # lists of words
-	MEM=${MEM:-8G} programs fast $(names fast) $(bats_names)
+	# shellcheck disable=SC2046,SC2086 # lists of words
+	MEM=${MEM:-8G} programs fast $(names fast) $(bats_names vm) $long
 }
 
 some()

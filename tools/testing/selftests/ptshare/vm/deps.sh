@@ -4,18 +4,18 @@
 # Owns the list of Debian packages.  Installs what dpkg does not know, with apt,
 # as root or through sudo; says what it does and does nothing when all is there.
 #
-# usage: deps.sh [build|vm|tools|check|bench|fuzz]...	(without an argument all that
-#	`make check` needs)
+# usage: deps.sh [build|vm|tools|check|bench|fuzz|postgres]...	(without an argument
+#	all that `make check` needs)
 set -eu
 . "$(dirname "$0")/lib.sh"
 
 pkg_build="build-essential flex bison bc libelf-dev libssl-dev cpio rsync quilt kmod xz-utils patch util-linux"
 pkg_vm="qemu-system-x86 procps util-linux kmod iproute2 e2fsprogs"
 pkg_tools="build-essential pkg-config libsmartcols-dev libsystemd-dev liburing-dev libcap-dev libnuma-dev python3-docutils"
-pkg_postgres="postgresql-15 postgresql-client-15 bsdextrautils"
-pkg_check="bats bats-assert bats-support bats-file jq sparse stress-ng shellcheck mandoc abigail-tools codespell libcap2-bin perl git $pkg_postgres"
-pkg_bench="jq gnuplot-nox $pkg_postgres"
+pkg_check="bats bats-assert bats-support bats-file jq sparse stress-ng shellcheck mandoc abigail-tools codespell libcap2-bin perl git"
+pkg_bench="jq gnuplot-nox"
 pkg_fuzz="build-essential clang libclang-rt-14-dev"
+pkg_postgres="postgresql-15 postgresql-client-15 bsdextrautils"
 
 wanted()
 {
@@ -31,6 +31,7 @@ wanted()
 		check)	echo "$pkg_check" ;;
 		bench)	echo "$pkg_bench" ;;
 		fuzz)	echo "$pkg_fuzz" ;;
+		postgres) echo "$pkg_postgres" ;;
 		*)	die "unknown package group $group" ;;
 		esac
 	done | tr ' ' '\n' | sort -u
