@@ -170,31 +170,12 @@ static int print_drawing(const char *name)
 
 static int run(int argc, char **argv)
 {
-	static const struct option longopts[] = {
-		{ "draw", no_argument, NULL, 'd' },
-		{ "json", no_argument, NULL, 'J' },
-		{ "raw", no_argument, NULL, 'r' },
-		{ "pairs", no_argument, NULL, 'P' },
-		{ "noheadings", no_argument, NULL, 'n' },
-		{ "bytes", no_argument, NULL, 'b' },
-		{ "output", required_argument, NULL, 'o' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
-	};
-	struct out_options opts = { 0 };
-	bool picture = false;
-	int c;
+	struct out_options opts = { .can_draw = true };
+	int ret;
 
-	while ((c = getopt_long(argc, argv, "d" OUT_SHORTOPTS, longopts,
-				NULL)) >= 0) {
-		if (c == 'd')
-			picture = true;
-		else if (!out_option(&opts, c, optarg))
-			return ctl_bad_option(c);
-	}
-	if (argc - optind > 1)
-		return ctl_usage("unexpected argument: %s", argv[optind + 1]);
-	if (!picture)
+	if (!out_parse(&opts, argc, argv, 1, &ret))
+		return ret;
+	if (!opts.draw)
 		return print(&opts, argv[optind]);
 	if (out_machine(&opts) || opts.columns)
 		return ctl_usage("--draw is a picture, not a table: no -J, -r, -P, -o");

@@ -130,14 +130,13 @@ struct out_options {
 	bool pairs;
 	bool noheadings;
 	bool bytes;
+	bool can_draw;	/* set by a command that has --draw */
+	bool draw;
 	const char *columns;
 };
 
 struct out;
 
-#define OUT_SHORTOPTS	"JrPnbo:h"
-
-bool out_option(struct out_options *opts, int c, const char *arg);
 bool out_parse(struct out_options *opts, int argc, char **argv, int args,
 	       int *ret);
 struct out *out_new(const struct out_options *opts, const char *name);

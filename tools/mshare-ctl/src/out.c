@@ -19,8 +19,8 @@ struct out {
 	size_t selected[MAX_SELECTED];
 };
 
-/* Of the options that all tables have; false for any other. */
-bool out_option(struct out_options *opts, int c, const char *arg)
+/* False for what is no option of tables. */
+static bool set_option(struct out_options *opts, int c, const char *arg)
 {
 	switch (c) {
 	case 'J':
@@ -41,6 +41,9 @@ bool out_option(struct out_options *opts, int c, const char *arg)
 	case 'o':
 		opts->columns = arg;
 		return true;
+	case 'd':
+		opts->draw = true;
+		return true;
 	default:
 		return false;
 	}
@@ -53,7 +56,9 @@ bool out_option(struct out_options *opts, int c, const char *arg)
 bool out_parse(struct out_options *opts, int argc, char **argv, int args,
 	       int *ret)
 {
+	/* The first one is for those that can draw. */
 	static const struct option longopts[] = {
+		{ "draw", no_argument, NULL, 'd' },
 		{ "json", no_argument, NULL, 'J' },
 		{ "raw", no_argument, NULL, 'r' },
 		{ "pairs", no_argument, NULL, 'P' },
@@ -63,11 +68,12 @@ bool out_parse(struct out_options *opts, int argc, char **argv, int args,
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
-	int c;
+	static const char shortopts[] = "dJrPnbo:h";
+	int skip = opts->can_draw ? 0 : 1, c;
 
-	while ((c = getopt_long(argc, argv, OUT_SHORTOPTS, longopts,
+	while ((c = getopt_long(argc, argv, shortopts + skip, longopts + skip,
 				NULL)) >= 0) {
-		if (out_option(opts, c, optarg))
+		if (set_option(opts, c, optarg))
 			continue;
 		*ret = ctl_bad_option(c);
 		return false;
