@@ -46,10 +46,13 @@ need_no_device()
 	[ ! -e /dev/ptshare ] || skip "this kernel has /dev/ptshare"
 }
 
-# For setup: a directory of tmpfs, with a file f of the size $1 if it is given.
+# For setup: a directory of tmpfs, with a file f of the size $1 if it is given,
+# and names for what a command in the background prints.
 make_shm()
 {
 	need_device
+	out=$BATS_TEST_TMPDIR/out
+	err=$BATS_TEST_TMPDIR/err
 	shm=$(mktemp -d /dev/shm/bats.XXXXXX)
 	[ -z "${1:-}" ] || truncate -s "$1" "$shm/f"
 }

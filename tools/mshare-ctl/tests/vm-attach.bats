@@ -7,8 +7,6 @@ load helper
 setup()
 {
 	make_shm 1M
-	out=$BATS_TEST_TMPDIR/out
-	err=$BATS_TEST_TMPDIR/err
 	hold_name db0 $'0 1M rw memfd:a\n1G 4K r memfd:b'
 }
 

@@ -8,7 +8,6 @@ load helper
 setup()
 {
 	make_shm 1M
-	out=$BATS_TEST_TMPDIR/out
 	layout=$BATS_TEST_TMPDIR/layout
 	printf '0 1M rw memfd:a\n1M 4K r memfd:a\n' >"$layout"
 }

@@ -12,7 +12,6 @@ setup()
 {
 	make_shm 1M
 	socket=/run/mshare/db0
-	out=$BATS_TEST_TMPDIR/out
 }
 
 teardown()

@@ -7,7 +7,6 @@ load helper
 setup()
 {
 	make_shm
-	out=$BATS_TEST_TMPDIR/out
 	hold $'0 1M rw memfd:a\n1G 1M r memfd:b'
 }
 
