@@ -388,7 +388,7 @@ static const struct wn_access by_syscall = {
  * @len: bytes; what is beyond the folio comes later
  *
  * Context: the folio is locked (W3).
- * Return: 0, -EPERM, or -EWRITENOTIFY if write_notify_again() has to wait first,
+ * Return: 0, -EPERM, or -EWRITENOTIFY if write_notify_resume() has to wait first,
  * without locks.
  */
 int write_notify_begin(struct folio *folio, loff_t pos, size_t len)
@@ -452,44 +452,54 @@ static int sleep_for(struct write_notify *wn, pgoff_t index, pgoff_t last,
 	return 0;
 }
 
+/* Was the copy stopped for a decision? A short one may have other reasons. */
+static bool stopped(struct write_notify *wn, pgoff_t index, ssize_t ret,
+		    struct wn_access *access)
+{
+	return ret == -EWRITENOTIFY ||
+	       (ret > 0 && wn_must_wait(wn, index, access));
+}
+
 /**
- * write_notify_again - shall a write(2) go on?
+ * write_notify_resume - the rest of a write(2) that was left unfinished
  * @iocb: of the write
- * @from: what is left of it
- * @ret: of generic_perform_write(); on false what the write is to return
- * @state: zeroed before the first call
+ * @from: what is left of it, more than nothing
+ * @ret: what the write came to
+ * @write: goes on with it
  *
  * Where a page has to be decided the copy has stopped, at its begin or in the
- * middle. Waits for the decision and has the copy go on.
+ * middle. Waits for the decision and has the copy go on, until it stops for
+ * another reason.
  *
  * Context: sleeps until the monitor decides; the inode is not locked.
+ * Return: what the write is to return.
  */
-bool write_notify_again(struct kiocb *iocb, struct iov_iter *from, ssize_t *ret,
-			struct write_notify_state *state)
+ssize_t write_notify_resume(struct kiocb *iocb, struct iov_iter *from,
+			    ssize_t ret,
+			    ssize_t (*write)(struct kiocb *iocb,
+					     struct iov_iter *from))
 {
-	struct address_space *mapping = iocb->ki_filp->f_mapping;
-	pgoff_t index = iocb->ki_pos >> PAGE_SHIFT;
+	struct write_notify *wn = wn_get(iocb->ki_filp->f_mapping, false);
 	struct wn_access access = by_syscall;
-	struct write_notify *wn;
+	ssize_t done = max(ret, 0);
+	pgoff_t index;
 	int err;
 
-	if (*ret > 0)
-		state->done += *ret;
-	wn = wn_get(mapping, false);
-	access.late = state->late;
-	/* A short copy may have other reasons. */
-	if (wn && (*ret == -EWRITENOTIFY ||
-		   (*ret > 0 && iov_iter_count(from) &&
-		    wn_must_wait(wn, index, &access)))) {
+	if (!wn)
+		return ret;
+	while (iov_iter_count(from)) {
+		index = iocb->ki_pos >> PAGE_SHIFT;
+		if (!stopped(wn, index, ret, &access))
+			break;
 		err = sleep_for(wn, index, index, &access);
-		state->late = access.late;
-		if (!err)
-			return true;
-		*ret = err;
+		if (err) {
+			ret = err;
+			break;
+		}
+		ret = write(iocb, from);
+		done += max(ret, 0);
 	}
-	if (state->done)
-		*ret = state->done;
-	return false;
+	return done ?: ret;
 }
 
 /**

@@ -16,12 +16,6 @@ struct iov_iter;
 struct kiocb;
 struct write_notify;
 
-/* What write_notify_again() keeps between the parts of a write(2). */
-struct write_notify_state {
-	ssize_t done;
-	bool late;
-};
-
 /* Between write_notify_begin() and its caller: ask without locks first. */
 #define EWRITENOTIFY	540
 
@@ -38,8 +32,10 @@ vm_fault_t write_notify_wp(struct vm_fault *vmf);
 vm_fault_t write_notify_refused(struct vm_fault *vmf, vm_fault_t ret);
 int write_notify_begin(struct folio *folio, loff_t pos, size_t len);
 int write_notify_fill(struct address_space *mapping, pgoff_t index);
-bool write_notify_again(struct kiocb *iocb, struct iov_iter *from, ssize_t *ret,
-			struct write_notify_state *state);
+ssize_t write_notify_resume(struct kiocb *iocb, struct iov_iter *from,
+			    ssize_t ret,
+			    ssize_t (*write)(struct kiocb *iocb,
+					     struct iov_iter *from));
 void write_notify_poked(struct page *page, unsigned long addr);
 int write_notify_change(struct address_space *mapping, loff_t pos, loff_t len);
 void write_notify_changed(struct address_space *mapping, loff_t pos,
@@ -128,11 +124,11 @@ static inline int write_notify_fill(struct address_space *mapping,
 	return 0;
 }
 
-static inline bool write_notify_again(struct kiocb *iocb, struct iov_iter *from,
-				      ssize_t *ret,
-				      struct write_notify_state *state)
+static inline ssize_t
+write_notify_resume(struct kiocb *iocb, struct iov_iter *from, ssize_t ret,
+		    ssize_t (*write)(struct kiocb *iocb, struct iov_iter *from))
 {
-	return false;
+	return ret;
 }
 
 static inline void write_notify_poked(struct page *page, unsigned long addr)
