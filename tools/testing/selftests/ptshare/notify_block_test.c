@@ -184,6 +184,21 @@ TEST_F_TIMEOUT(block, signal_costs_nothing, TIMEOUT)
 	EXPECT_EQ(1, self->rig.board->signals);
 }
 
+/* Who leaves for a signal and comes back has what is left of the time. */
+TEST_F_TIMEOUT(block, signals_give_no_more_time, TIMEOUT)
+{
+	int i;
+
+	put_to_sleep(_metadata, self, 1500 * MS, 0);
+	for (i = 0; i < 40; i++) {
+		ASSERT_EQ(0, kill(self->rig.c.pid, SIGUSR1));
+		usleep(100000);
+	}
+	EXPECT_EQ(PTS_WRITTEN, pts_page_state(self->nfd, PG(PAGE)));
+	EXPECT_EQ(0, way_rig_end(&self->rig.c));
+	pts_drain(self->nfd);
+}
+
 /* It may be stopped, looked at and continued, and sleeps on. */
 TEST_F_TIMEOUT(block, stop_and_continue, TIMEOUT)
 {

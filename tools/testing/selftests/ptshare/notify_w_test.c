@@ -30,6 +30,8 @@
 #define LEN		0x200000UL
 #define PAGE		37
 #define TIMEOUT		120
+#define HINT_MS		30000
+#define NUMAB		"/sys/kernel/debug/sched/numa_balancing/"
 #define THP		"/sys/kernel/mm/transparent_hugepage/"
 
 FIXTURE(w)
@@ -175,10 +177,14 @@ TEST_F_TIMEOUT(w, compaction, TIMEOUT)
 }
 
 /* Where there is more than one node. */
-static int change_node(struct _test_data_w *self)
+static bool has_nodes(void)
+{
+	return !access("/sys/devices/system/node/node1", F_OK);
+}
+
+static int move_page(void *page)
 {
 	static int node;
-	void *page = self->plain + PG(PAGE);
 	int status = -1;
 
 	node = !node;
@@ -188,11 +194,41 @@ static int change_node(struct _test_data_w *self)
 	return status == node ? 0 : status;
 }
 
+static int change_node(struct _test_data_w *self)
+{
+	return move_page(self->plain + PG(PAGE));
+}
+
 TEST_F_TIMEOUT(w, move_pages, TIMEOUT)
 {
-	if (access("/sys/devices/system/node/node1", F_OK))
+	if (!has_nodes())
 		SKIP(return, "one node only: numa=fake=2");
 	survives(_metadata, self, change_node);
+}
+
+/* Until the entry of the page was taken away by NUMA hinting, and is back. */
+static int hint(struct _test_data_w *self)
+{
+	__u64 end = pts_now_ms() + HINT_MS;
+	long faults;
+
+	do {
+		faults = pts_minor_faults();
+		pts_load(self->plain + PG(PAGE));
+		if (pts_minor_faults() > faults)
+			return 0;
+	} while (pts_now_ms() < end);
+	return -ETIMEDOUT;
+}
+
+TEST_F_TIMEOUT(w, numa_hint, TIMEOUT)
+{
+	if (!has_nodes() || pts_spit(NUMAB "scan_delay_ms", "10") ||
+	    pts_spit(NUMAB "scan_period_min_ms", "10") ||
+	    pts_spit("/proc/sys/kernel/numa_balancing", "1"))
+		SKIP(return, "no NUMA_BALANCING, or one node only");
+	survives(_metadata, self, hint);
+	EXPECT_EQ(0, pts_spit("/proc/sys/kernel/numa_balancing", "0"));
 }
 
 static int protect_and_back(struct _test_data_w *self)
@@ -354,15 +390,35 @@ struct attacker {
 	int mem, ctl;
 	struct board *board;
 	int how;
+	size_t at;		/* of the page that is armed */
 };
 
-enum how { BY_FORK, BY_MREMAP, BY_MPROTECT, BY_MMAP, BY_WINDOW, BY_ZAP, HOWS };
+enum how {
+	BY_FORK, BY_MREMAP, BY_MPROTECT, BY_MMAP, BY_WINDOW, BY_WRITE, BY_ZAP,
+	BY_MOVE, HOWS
+};
+
+/* Those that are quick, and whose entry is hard to meet as it is made. */
+static bool is_quick(int how)
+{
+	return how == BY_ZAP || how == BY_MOVE;
+}
 
 static void try_store(struct attacker *a, char *map)
 {
 	if (map == MAP_FAILED)
 		return;
-	if (!pts_write8(map + PG(PAGE), a->board->stores + 1).sig)
+	if (!pts_write8(map + a->at, a->board->stores + 1).sig)
+		a->board->stores++;
+}
+
+/* One copy for all of a huge folio; the armed page comes late in it. */
+static void try_write(struct attacker *a)
+{
+	static char buf[LEN];
+
+	pts_store(buf + a->at, a->board->stores + 1);
+	if (pwrite(a->mem, buf, LEN, 0) == LEN)
 		a->board->stores++;
 }
 
@@ -393,6 +449,12 @@ static char *attack(struct attacker *a, char *map)
 	case BY_ZAP:
 		madvise(map, LEN, MADV_DONTNEED);
 		break;
+	case BY_WRITE:
+		try_write(a);
+		return map;
+	case BY_MOVE:
+		move_page(map + a->at);
+		break;
 	default:
 		more = map_aligned(a->how == BY_WINDOW ? a->ctl : a->mem);
 		try_store(a, more);
@@ -417,32 +479,38 @@ static int attack_on(int sock, void *arg)
  * When ARM has returned, nothing changes the page any more. A new file each
  * time, as it is the first ARM of a file that has most to do.
  */
-static void arm_against(struct __test_metadata *_metadata,
-			struct _test_data_w *self, int how)
+static void arm_against(struct __test_metadata *_metadata, bool huge,
+			int how)
 {
-	struct attacker a = { .how = how };
+	struct attacker a = {
+		.how = how, .at = PG(how == BY_WRITE ? 500 : PAGE),
+	};
 	struct pts_child c;
 	unsigned int stores;
-	__u64 before, after;
-	int i, nfd;
+	__u64 before;
+	char *map;
+	int i, nfd, rounds = is_quick(how) ? 100 : 5;
 
 	a.board = mmap(NULL, pts_psz, PTS_RW, MAP_SHARED | MAP_ANONYMOUS, -1,
 		       0);
-	a.mem = pts_memfd(LEN, 0);
+	a.mem = pts_memfd_pages(LEN, huge);
 	a.ctl = pts_create(LEN, PTS_RW);
 	ASSERT_EQ(0, pts_map(a.ctl, a.mem, PTS_RW, 0, LEN, 0));
+	/* To look without the folio's lock, which a copy would hold. */
+	map = map_aligned(a.mem);
+	ASSERT_NE(MAP_FAILED, (void *)map);
+	pts_load(map + a.at);
 	ASSERT_EQ(0, pts_fork(&c, attack_on, &a));
 	ASSERT_TRUE(pts_wait_for(&a.board->stores, 2, PTS_SOON_MS));
 	nfd = pts_notify(a.ctl, 1);
-	for (i = 0; i < 5; i++) {
-		ASSERT_EQ(0, pts_arm(nfd, PG(PAGE), PG(1), PTSHARE_SIGNAL,
+	for (i = 0; i < rounds; i++) {
+		ASSERT_EQ(0, pts_arm(nfd, a.at, PG(1), PTSHARE_SIGNAL,
 				     PTSHARE_KERNEL_FAIL));
-		ASSERT_EQ(8, pread(a.mem, &before, 8, PG(PAGE)));
-		usleep(20000);
-		ASSERT_EQ(8, pread(a.mem, &after, 8, PG(PAGE)));
-		EXPECT_EQ(before, after);
+		before = pts_load(map + a.at);
+		usleep(100000 / rounds);
+		EXPECT_EQ(before, pts_load(map + a.at));
 		stores = a.board->stores;
-		ASSERT_EQ(0, pts_resolve(nfd, PG(PAGE), PG(1), PTSHARE_ALLOW));
+		ASSERT_EQ(0, pts_resolve(nfd, a.at, PG(1), PTSHARE_ALLOW));
 		EXPECT_TRUE(pts_wait_for(&a.board->stores, stores + 2,
 					 PTS_SOON_MS));
 	}
@@ -451,6 +519,7 @@ static void arm_against(struct __test_metadata *_metadata,
 	close(nfd);
 	close(a.ctl);
 	close(a.mem);
+	munmap(map, LEN);
 	munmap(a.board, pts_psz);
 }
 
@@ -459,9 +528,11 @@ TEST_F_TIMEOUT(w, arm_against_new_entries, TIMEOUT)
 	int how;
 
 	for (how = 0; how < HOWS; how++) {
+		if (how == BY_MOVE && !has_nodes())
+			continue;
 		TH_LOG("how %d", how);
-		arm_against(_metadata, self, how);
-		arm_against(_metadata, self, how);
+		arm_against(_metadata, variant->huge, how);
+		arm_against(_metadata, variant->huge, how);
 	}
 }
 

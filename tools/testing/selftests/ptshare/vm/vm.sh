@@ -71,7 +71,7 @@ accel()
 for_flavor()
 {
 	[ "$flavor" != debug ] ||
-		echo "page_poison=1 watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
+		echo "numa=fake=2 page_poison=1 watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
 }
 
 append()
