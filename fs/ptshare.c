@@ -438,6 +438,8 @@ void ptshare_show_info(struct seq_file *m, struct ptshare *pt)
 	seq_printf(m, "ptshare-mirrors:\t%llu\n", info.nr_mirrors);
 	seq_printf(m, "ptshare-flushes:\t%lu\n",
 		   ptshare_nr_flushes(pt));
+	seq_printf(m, "ptshare-trimmed:\t%lu\n",
+		   ptshare_nr_trimmed(pt));
 }
 
 static void ptshare_show_fdinfo(struct seq_file *m, struct file *file)

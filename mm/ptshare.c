@@ -132,6 +132,7 @@ static void ptshare_init(struct ptshare *pt, unsigned long length,
 	ptshare_gates_init(pt);
 	ptshare_links_init(pt);
 	ptshare_tlb_init(pt);
+	ptshare_trim_init(pt);
 	mutex_init(&pt->notify_mutex);
 	INIT_LIST_HEAD(&pt->watches);
 }
@@ -291,6 +292,7 @@ static void ptshare_release(struct kref *refs)
 	xa_erase(&ptshare_ids, pt->id);
 	mmu_notifier_unregister(&pt->tlb_notifier, cmm);
 	mmu_notifier_unregister(&pt->notifier, cmm);
+	ptshare_trim_end(pt);
 	ptshare_free_hole_tables(pt);
 	/*
 	 * Whoever still has a reference on cmm finds it owned by nobody; it

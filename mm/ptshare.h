@@ -27,9 +27,10 @@
  * I3. A mirror is set under the window's PTE lock and the gate lock, a PMD link
  *     under the window's PMD lock and the gate lock, and only if the gate is
  *     open and has not been closed since cmm's entry was read.
- * I4. While windows exist cmm frees no page-table page but PTE tables by
- *     pte_free_defer(), so lockless readers of cmm's tables need RCU below the
- *     PMD and nothing above it.
+ * I4. As long as it has files cmm frees no page-table page but PTE tables by
+ *     pte_free_defer(), what khugepaged collapses and what ptshare_trim.c finds
+ *     empty; so lockless readers of cmm's tables need RCU below the PMD and
+ *     nothing above it.
  * I5. A region VMA is changed only under cmm's mmap_lock for write and its own
  *     VMA lock for write. "No region here" is said under cmm's mmap_lock only:
  *     during a REPLACE the old VMAs are detached before the new one is there.
@@ -39,8 +40,8 @@
  *     seen not to be empty. From empty it becomes a link or private, decided
  *     under the table's lock. What is private stays so until munmap. A PUD
  *     link becomes empty only under mmap_lock and all VMA locks for write, or
- *     in exit; a PMD link also when khugepaged takes the PTE table from cmm,
- *     under the window's PMD lock, before cmm's entry changes.
+ *     in exit; a PMD link also when the PTE table is taken from cmm, under
+ *     the window's PMD lock, before cmm's entry changes.
  * I8. A link is known by its table being the one that cmm's own entry has, and
  *     by nothing else. At PUD level that may be asked without a lock, since
  *     cmm's entry is there to stay; at PMD level under the window's PMD lock.
@@ -88,6 +89,7 @@
 #include <linux/sched/mm.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 struct mmu_gather;
@@ -108,6 +110,25 @@ struct ptshare_gate {
 	spinlock_t lock;	/* innermost, see the lock order above */
 	unsigned int active;
 	unsigned int seq;
+};
+
+/* Where entries were cleared is known by GiB, modulo this. */
+#define PTSHARE_TRIM_MARKS	256
+
+/**
+ * struct ptshare_trim - what the search for empty tables is to look through
+ * @marks: GiBs, modulo their number, where entries were cleared
+ * @work: looks there
+ * @took: jiffies that it took the last time
+ * @stop: the container is about to go
+ * @freed: tables given back
+ */
+struct ptshare_trim {
+	DECLARE_BITMAP(marks, PTSHARE_TRIM_MARKS);
+	struct delayed_work work;
+	unsigned long took;
+	bool stop;
+	atomic_long_t freed;
 };
 
 /* The largest table that windows of a container share. */
@@ -140,6 +161,7 @@ enum ptshare_share {
  * @link_lock: guards @linked
  * @linked: windows that have or had links
  * @nr_flushes: TLB flushes passed on to them
+ * @trim: empty tables that are to be given back
  * @notify_mutex: guards @watches, and who watches what
  * @watches: struct ptshare_watch of all notify fds
  * @gates: see struct ptshare_gate
@@ -166,6 +188,7 @@ struct ptshare {
 	rwlock_t link_lock;	/* see the lock order above */
 	struct list_head linked;
 	atomic_long_t nr_flushes;
+	struct ptshare_trim trim;
 	struct mutex notify_mutex;	/* outermost */
 	struct list_head watches;
 	struct ptshare_gate gates[PTSHARE_NR_GATES];
@@ -354,6 +377,8 @@ int ptshare_link(struct vm_area_struct *vma, struct ptshare_window *window,
 		 unsigned long address);
 bool ptshare_pud_is_link(struct vm_area_struct *vma, unsigned long addr,
 			 pud_t pud);
+void ptshare_unlink_blocks(struct ptshare *pt, unsigned long start,
+			   unsigned long end);
 bool ptshare_pmd_is_private(struct vm_area_struct *vma, unsigned long addr,
 			    pmd_t *pmdp);
 void ptshare_links_info(struct ptshare *pt, struct ptshare_info *info);
@@ -369,5 +394,11 @@ void ptshare_tlb_init(struct ptshare *pt);
 void ptshare_tlb_join(struct ptshare *pt, struct ptshare_window *window);
 void ptshare_tlb_leave(struct ptshare *pt, struct ptshare_window *window);
 void ptshare_tlb_flush(struct ptshare *pt);
+
+/* ptshare_trim.c */
+void ptshare_trim_init(struct ptshare *pt);
+void ptshare_trim_end(struct ptshare *pt);
+void ptshare_trim_note(struct ptshare *pt,
+		       const struct mmu_notifier_range *range);
 
 #endif /* __MM_PTSHARE_H */

@@ -7,8 +7,9 @@
  *
  * A PUD link needs no gate: cmm frees no PMD table while windows exist, and
  * what stands in one is cmm's own. A PMD link is set like a mirror, by the
- * protocol of the gates, since khugepaged may take a PTE table away; it calls
- * ptshare_unlink_block() first. How entries are judged is I7 and I8 in ptshare.h.
+ * protocol of the gates, since khugepaged and ptshare_trim.c may take a PTE
+ * table away; they call ptshare_unlink_block() first. How entries are judged is
+ * I7 and I8 in ptshare.h.
  *
  * When a shared entry is cleared and its TLB entries are gone:
  *
@@ -18,7 +19,8 @@
  *   link, munmap, exit	under the window's lock of that table; flushed by the
  *			caller's gather before ->close; nothing is freed
  *   link, notifier	the same with all VMA locks for write; flushed at once
- *   PMD link, collapse	under the window's PMD lock and container's i_mmap_rwsem;
+ *   PMD link, collapse,
+ *   trim		under the window's PMD lock and container's i_mmap_rwsem;
  *			flushed before the latter is let go, and once more with
  *			cmm's entry; the PTE table goes by RCU
  *
@@ -173,8 +175,8 @@ bool ptshare_pud_is_link(struct vm_area_struct *vma, unsigned long addr,
 }
 
 /*
- * Under the PMD lock of the window: khugepaged unlinks all windows, each under
- * that lock, before it changes cmm's entry.
+ * Under the PMD lock of the window: who takes a PTE table from cmm unlinks all
+ * windows, each under that lock, before it changes cmm's entry.
  */
 static bool pmd_is_link_locked(struct vm_area_struct *vma, unsigned long addr,
 			       pmd_t pmd)
@@ -199,7 +201,7 @@ static bool pmd_link_possible(struct vm_area_struct *vma, unsigned long addr)
  * @addr: in the window
  * @pmdp: in a private PMD table of the window
  *
- * If not it is a link, or empty: khugepaged may just have taken a link away.
+ * If not it is a link, or empty: a link may just have been taken away.
  */
 bool ptshare_pmd_is_private(struct vm_area_struct *vma, unsigned long addr,
 			    pmd_t *pmdp)
@@ -648,20 +650,59 @@ static void window_collapse(struct vm_area_struct *vma, unsigned long addr)
 		pmd_unlink(vma, addr, pmd_offset(&pud, addr));
 }
 
-/* Clears the links of one block in all windows; the gate keeps new ones out. */
-static void unlink_block(struct ptshare *pt, unsigned long haddr, atomic_t *nr)
+/* Links to tables of these blocks; exact once the gates are closed. */
+static bool blocks_linked(struct ptshare *pt, unsigned long start,
+			  unsigned long end)
 {
-	pgoff_t pgoff = (haddr - PTSHARE_BASE) >> PAGE_SHIFT;
+	atomic_t *nr;
+
+	for (; start < end; start += PMD_SIZE) {
+		/* Counted under the gate lock, before the gate was closed. */
+		nr = block_of(pt, start);
+		if (nr && atomic_read(nr))
+			return true;
+	}
+	return false;
+}
+
+/* What a window shows of a range of blocks. */
+static void window_unlink_range(struct vm_area_struct *vma, pgoff_t first,
+				pgoff_t last)
+{
+	pgoff_t from = max(first, vma->vm_pgoff);
+	pgoff_t to = min(last + 1, vma->vm_pgoff + vma_pages(vma));
+	unsigned long addr = vma_address(vma, from, 1);
+	unsigned long end = addr + ((to - from) << PAGE_SHIFT);
+
+	for (; addr < end; addr = pmd_addr_end(addr, end))
+		window_collapse(vma, addr);
+}
+
+/**
+ * ptshare_unlink_blocks - clear the PMD links to some blocks, in all windows
+ * @pt: container
+ * @start: first address in cmm, aligned to 2 MiB
+ * @end: end, likewise
+ *
+ * Context: the gates of the blocks are closed; sleeps.
+ */
+void ptshare_unlink_blocks(struct ptshare *pt, unsigned long start,
+			   unsigned long end)
+{
+	pgoff_t first = (start - PTSHARE_BASE) >> PAGE_SHIFT;
+	pgoff_t last = (end - 1 - PTSHARE_BASE) >> PAGE_SHIFT;
 	struct vm_area_struct *vma;
 
-	VM_WARN_ON_ONCE(!ptshare_gate_closed(pt, haddr));
+	VM_WARN_ON_ONCE(!ptshare_gate_closed(pt, start));
+	if (!blocks_linked(pt, start, end))
+		return;
 	i_mmap_lock_read(&pt->mapping);
-	vma_interval_tree_foreach(vma, &pt->mapping.i_mmap, pgoff, pgoff) {
-		window_collapse(vma, vma_address(vma, pgoff, 1));
+	vma_interval_tree_foreach(vma, &pt->mapping.i_mmap, first, last) {
+		window_unlink_range(vma, first, last);
 		cond_resched();
 	}
 	/* A munmap that is under way has cleared its own, or we have. */
-	VM_WARN_ON_ONCE(atomic_read(nr));
+	VM_WARN_ON_ONCE(blocks_linked(pt, start, end));
 	/*
 	 * A munmap that finds the entry empty has nothing to flush. It can't
 	 * take its window off the list before we are out of i_mmap.
@@ -680,14 +721,10 @@ static void unlink_block(struct ptshare *pt, unsigned long haddr, atomic_t *nr)
 void ptshare_unlink_block(struct mm_struct *cmm, unsigned long haddr)
 {
 	struct ptshare *pt = ptshare_pin(cmm);
-	atomic_t *nr;
 
 	if (!pt)
 		return;
-	/* Links are counted under the gate lock, before the gate was closed. */
-	nr = block_of(pt, haddr);
-	if (nr && atomic_read(nr))
-		unlink_block(pt, haddr, nr);
+	ptshare_unlink_blocks(pt, haddr, haddr + PMD_SIZE);
 	ptshare_unpin(pt);
 }
 

@@ -124,7 +124,7 @@ static void run_init(struct mirror_run *run, struct vm_area_struct *vma,
 /*
  * The window's own tables, charged to whoever faults: NULL without memory,
  * ERR_PTR(-ESTALE) if another thread has linked one of cmm's in their place, be
- * it that khugepaged has taken it away again.
+ * it that it was taken away again with its table.
  */
 static pmd_t *window_pmd(struct mirror_run *run)
 {
@@ -387,6 +387,7 @@ static void ptshare_invalidate_end(struct mmu_notifier *notifier,
 	struct ptshare *pt = container_of(notifier, struct ptshare, notifier);
 
 	ptshare_gates_open(pt, range->start, range->end);
+	ptshare_trim_note(pt, range);
 }
 
 const struct mmu_notifier_ops ptshare_notifier_ops = {

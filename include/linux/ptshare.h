@@ -134,6 +134,7 @@ int ptshare_seal(struct ptshare *pt, u32 seals);
 int ptshare_info(struct ptshare *pt, struct ptshare_info *info);
 void ptshare_limits(struct ptshare_info *info);
 unsigned long ptshare_nr_flushes(struct ptshare *pt);
+unsigned long ptshare_nr_trimmed(struct ptshare *pt);
 
 #define PTSHARE_MAX_RANGES	65536U
 

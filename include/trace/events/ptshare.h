@@ -177,6 +177,17 @@ TRACE_EVENT(ptshare_flush,
 		      __entry->windows, __entry->cpus)
 );
 
+/* Empty PTE tables were given back. */
+TRACE_EVENT(ptshare_trim,
+	    TP_PROTO(struct ptshare *pt, unsigned int tables),
+	    TP_ARGS(pt, tables),
+	    TP_STRUCT__entry(__field(unsigned long, id)
+			     __field(unsigned int, tables)),
+	    TP_fast_assign(__entry->id = pt->ino;
+			   __entry->tables = tables;),
+	    TP_printk("id=%lu tables=%u", __entry->id, __entry->tables)
+);
+
 #endif /* _TRACE_PTSHARE_H */
 
 #include <trace/define_trace.h>

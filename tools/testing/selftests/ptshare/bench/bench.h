@@ -191,6 +191,7 @@ void job_write(struct worker *w, unsigned long step);
 
 void bench_tables(void);
 void bench_sparse(void);
+void bench_after_punch(void);
 void bench_faults(void);
 void bench_touch(void);
 void bench_protect(void);

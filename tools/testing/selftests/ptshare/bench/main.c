@@ -24,6 +24,7 @@ static const struct {
 } parts[] = {
 	{ "tables", bench_tables },
 	{ "sparse", bench_sparse },
+	{ "after-punch", bench_after_punch },
 	{ "faults", bench_faults },
 	{ "touch", bench_touch },
 	{ "protect", bench_protect },

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Page tables of many processes that map the same memory. */
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <unistd.h>
 
 #include "../ptshare_util.h"
 #include "bench.h"
@@ -251,4 +254,76 @@ void bench_sparse(void)
 	sparse_one(M_PUD, len, nr);
 	skip("thp", "sparse: one page of 4 KiB is used per GiB");
 	skip("hugetlb", "sparse: one page of 4 KiB is used per GiB");
+}
+
+/* --- what is left of the tables when the memory is gone ------------------- */
+
+/* Tables that the container has, or, without one, all processes. */
+static long long tables_of(const struct peer *p)
+{
+	if (is_container(p->mode))
+		return pts_fdinfo(p->fd, "ptshare-pgtables-kB");
+	refresh_stats();
+	return pts_meminfo("PageTables");
+}
+
+/* Until nothing has been given back for a while. */
+static long long tables_settled(const struct peer *p)
+{
+	long long now = tables_of(p), before;
+
+	do {
+		before = now;
+		sleep(3);
+		now = tables_of(p);
+	} while (now < before);
+	return now;
+}
+
+static void punch_most(const struct peer *p)
+{
+	const size_t at = p->len / 10 & ~(2 * MIB - 1);
+
+	if (fallocate(p->mem, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+		      p->len - at))
+		die("hole punch in %s", mode_name(p->mode));
+}
+
+static void after_punch_one(enum peer_mode mode, size_t len)
+{
+	long long none, full, left;
+	struct peer p;
+	struct crew c;
+	double pct;
+
+	if (!peer_open(&p, mode, len))
+		return;
+	none = is_container(mode) ? 0 : tables_of(&p);
+	crew_start_touched(&c, &p, 2, 0);
+	full = tables_of(&p) - none;
+	punch_most(&p);
+	left = tables_settled(&p) - none;
+	crew_end(&c);
+	peer_close(&p);
+	pct = full ? 100.0 * left / full : 0;
+	row_begin("after-punch");
+	row_str("mode", mode_name(mode));
+	row_int("MiB", len / MIB);
+	row_int("full_kB", full);
+	row_int("left_kB", left);
+	row_num("left_pct", pct);
+	row_end();
+	if (is_container(mode) && !opt.quick)
+		at_most("A6", "tables after 90 % of 1 GiB are punched, in %",
+			pct, 15);
+}
+
+void bench_after_punch(void)
+{
+	const size_t len = opt.quick ? 64 * MIB : GIB;
+
+	after_punch_one(M_PLAIN, len);
+	after_punch_one(M_NONE, len);
+	after_punch_one(M_PMD, len);
+	after_punch_one(M_PUD, len);
 }

@@ -25,7 +25,7 @@ quick=
 plan()
 {
 	case $1 in
-	tables)		echo "fast 2 8G 0 tables sparse" ;;
+	tables)		echo "fast 2 8G 0 tables sparse after-punch" ;;
 	faults)		echo "fast 2 8G 0 faults touch"
 			echo "fast 1 4G 1 touch" ;;
 	protect)	echo "fast 2 8G 0 protect scattered folios" ;;
