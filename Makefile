@@ -77,6 +77,11 @@ endif
 mutants:
 	@MUTANTS="$(M)" $(vm)/mutants.sh
 
+##make kcsan [T='program ...']    tests in a kernel that looks for data races
+.PHONY: kcsan
+kcsan:
+	@PTSHARE_ONLY="$(T)" $(vm)/kcsan.sh
+
 ##make regress                    the kernel's own tests and stress-ng, unpatched against patched
 .PHONY: regress
 regress:

@@ -121,6 +121,8 @@ export PTSHARE_FLAVOR=$flavor
 for kind in deny allow; do
 	grep -vE '^(#|$)' "$dir/splat.$kind" >/run/splat.$kind
 done
+[ ! -f "$dir/splat.allow.flavor.$flavor" ] ||
+	grep -vE '^(#|$)' "$dir/splat.allow.flavor.$flavor" >>/run/splat.allow
 [ ! -w $kmemleak ] || { echo scan >$kmemleak; echo clear >$kmemleak; } 2>/dev/null
 splat=0
 while read -r name limit command; do

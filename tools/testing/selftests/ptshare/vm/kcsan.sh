@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# `make kcsan [T='program ...']`: tests in a kernel that looks for data races.
+# The races that core code has with itself are not counted: a report is ours if
+# a function of ptshare or of write notification is in one of its stacks.
+# All reports end up in build/kcsan-report, ours first.
+set -eu
+. "$(dirname "$0")/lib.sh"
+export PTSHARE_REPORT=$build/kcsan-check
+. "$vm_dir/report.sh"
+
+ours='ptshare_|write_notify|[ ]wn_'
+reports=$build/kcsan-report
+
+# Reports stand between lines of "=".
+split()
+{
+	tr -d '\r' | sed 's/^\[ *[0-9.]*\] \?//' |
+		awk -v ours="$ours" -v want="$1" '
+		/^=====/ {
+			if (inside && text ~ /BUG: KCSAN/ && (text ~ ours) == want)
+				printf "%s\n", text
+			inside = !inside
+			text = ""
+			next
+		}
+		inside { text = text $0 "\n" }'
+}
+
+dmesg_of()
+{
+	cat "$report"/kcsan.*/console.log 2>/dev/null
+}
+
+no_race()
+{
+	dmesg_of | split 1 >"$reports"
+	if [ -s "$reports" ]; then
+		grep '^BUG: KCSAN' "$reports" | sort | uniq -c
+		cat "$reports"
+		return 1
+	fi
+	dmesg_of | split 0 >"$reports"
+	echo "$(grep -c '^BUG: KCSAN' "$reports") reports of others"
+}
+
+"$vm_dir/deps.sh"
+"$vm_dir/source.sh"
+"$vm_dir/tools.sh"
+"$vm_dir/kernel.sh" kcsan
+names=${PTSHARE_ONLY:-$(make -s -C "$linux/tools/testing/selftests/ptshare" \
+	OUTPUT="$build/kselftest/ptshare" names-debug)}
+report_reset
+# shellcheck disable=SC2086 # a list of words
+MEM=${MEM:-6G} "$vm_dir/programs.sh" kcsan $names
+judge "no data race in ptshare or write notification" no_race
+tail -n 1 "$report"/no-data-race*.log
+report_end
