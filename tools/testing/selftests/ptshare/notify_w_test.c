@@ -489,7 +489,7 @@ static void arm_against(struct __test_metadata *_metadata, bool huge,
 	unsigned int stores;
 	__u64 before;
 	char *map;
-	int i, nfd, rounds = is_quick(how) ? 100 : 5;
+	int i, nfd, rounds = is_quick(how) ? 60 : 5;
 
 	a.board = mmap(NULL, pts_psz, PTS_RW, MAP_SHARED | MAP_ANONYMOUS, -1,
 		       0);
@@ -532,7 +532,9 @@ TEST_F_TIMEOUT(w, arm_against_new_entries, TIMEOUT)
 			continue;
 		TH_LOG("how %d", how);
 		arm_against(_metadata, variant->huge, how);
-		arm_against(_metadata, variant->huge, how);
+		/* What is done once for a file gets a second chance. */
+		if (!is_quick(how))
+			arm_against(_metadata, variant->huge, how);
 	}
 }
 
