@@ -12,7 +12,7 @@ set -eu
 pkg_build="build-essential flex bison bc libelf-dev libssl-dev cpio rsync quilt kmod xz-utils patch util-linux"
 pkg_vm="qemu-system-x86 procps util-linux kmod iproute2 e2fsprogs"
 pkg_tools="build-essential pkg-config libsmartcols-dev libsystemd-dev liburing-dev libcap-dev libnuma-dev python3-docutils"
-pkg_check="bats bats-assert bats-support bats-file jq sparse stress-ng shellcheck mandoc abigail-tools codespell libcap2-bin perl git"
+pkg_check="bats bats-assert bats-support bats-file jq sparse stress-ng shellcheck mandoc abigail-tools codespell libcap2-bin perl git spin"
 pkg_bench="jq gnuplot-nox"
 pkg_fuzz="build-essential clang libclang-rt-14-dev"
 pkg_postgres="postgresql-15 postgresql-client-15 bsdextrautils"

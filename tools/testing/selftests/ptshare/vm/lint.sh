@@ -5,7 +5,7 @@
 # same code with CONFIG_PTSHARE=n, the table of rules, the host's bats files.
 # Owns build/lint and build/off*; adds to the report.
 #
-# usage: lint.sh [NAME...]	(shell patches style sparse off rules ctl series)
+# usage: lint.sh [NAME...]	(shell patches style sparse off rules spin ctl series)
 set -eu
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/report.sh"
@@ -144,6 +144,12 @@ series()
 	BUILD=quick "$vm_dir/series.sh" series
 }
 
+# The protocol of links and flushes as a model; its mutations must be found.
+spin()
+{
+	make -s -C "$self_dir/spin" OUTPUT="$build/spin"
+}
+
 # The bats files that need no guest; their cases are counted one by one.
 ctl()
 {
@@ -169,7 +175,7 @@ ctl()
 	done
 }
 
-[ $# -gt 0 ] || set -- shell patches style sparse off series rules ctl
+[ $# -gt 0 ] || set -- shell patches style sparse off series rules spin ctl
 for name in "$@"; do
 	case $name in
 	shell)		judge "shellcheck" shell ;;
@@ -179,6 +185,7 @@ for name in "$@"; do
 	off)		judge "same code with CONFIG_PTSHARE=n" off ;;
 	series)		judge "every step of the series builds" series ;;
 	rules)		judge "every rule has its test" rules ;;
+	spin)		judge "the model of links and flushes holds" spin ;;
 	ctl)		ctl ;;
 	*)		die "no check $name" ;;
 	esac
