@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -59,6 +60,41 @@ TEST(device_fd_can_be_handed_on)
 	ASSERT_GE(dev, 0);
 	ASSERT_EQ(0, pts_fork(&c, nobody_creates, &dev));
 	EXPECT_EQ(0, pts_join(&c));
+}
+
+/* In a child, because the limit would outlast the test. */
+static int without_fds(int sock, void *arg)
+{
+	struct ptshare_create c = {
+		.size = sizeof(c), .length = PG(1), .max_prot = PTS_RW,
+	};
+	struct ptshare_notify n = { .size = sizeof(n) };
+	int dev = pts_open_dev(), ctl = *(int *)arg, fd = dup(dev);
+	struct rlimit none = { fd, fd };
+	struct pts_snap before, after;
+
+	close(fd);
+	if (pts_snap_take(ctl, &before) || setrlimit(RLIMIT_NOFILE, &none))
+		return 1;
+	if (pts_ioctl(dev, PTSHARE_IOC_CREATE, &c) != -EMFILE ||
+	    pts_attach(ctl) != -EMFILE ||
+	    pts_ioctl(ctl, PTSHARE_IOC_NOTIFY, &n) != -EMFILE)
+		return 2;
+	if (pts_snap_take(ctl, &after) || !pts_snap_equal(&before, &after))
+		return 3;
+	/* What needs no fd goes on. */
+	return pts_unmap(ctl, 0, PG(1)) ? 4 : 0;
+}
+
+TEST(no_fd_left)
+{
+	struct pts_child c;
+	struct pts_rig rig;
+
+	ASSERT_EQ(0, pts_rig_make(&rig, PTS_VIA_CONTROL, 2));
+	ASSERT_EQ(0, pts_fork(&c, without_fds, &rig.ctl));
+	EXPECT_EQ(0, pts_join(&c));
+	pts_rig_free(&rig);
 }
 
 /* Even through a device fd without O_CLOEXEC. */

@@ -463,6 +463,43 @@ static int own_namespace(int sock, void *arg)
 	return pts_join(&c);
 }
 
+/* A monitor that is not the writer's user and has no capability. */
+static int monitor_of_strangers(int sock, void *arg)
+{
+	struct _test_data_nfd *self = arg;
+	struct ptshare_event ev;
+	int nfd;
+
+	if (pts_become(65534, 0))
+		return 1;
+	nfd = pts_notify(self->rig.ctl, QUEUE);
+	if (nfd < 0 || pts_arm(nfd, PG(2), PG(2), PTSHARE_ASYNC,
+			       PTSHARE_KERNEL_ALLOW))
+		return 2;
+	if (pts_ask(sock, 1) != 1 || pts_read_event(nfd, &ev, PTS_SOON_MS))
+		return 3;
+	if (ev.offset != PG(2) || ev.addr)
+		return 4;
+	/* Its own store. */
+	if (!pts_writes(self->win + PG(3), 1) || pts_read_event(nfd, &ev, 0))
+		return 5;
+	return ev.addr == (uintptr_t)self->win + PG(3) ? 0 : 6;
+}
+
+/* Where somebody else's process has its memory is not for everybody. */
+TEST_F(nfd, address_of_a_stranger)
+{
+	struct pts_child c;
+	__u64 go;
+
+	ASSERT_EQ(0, pts_resolve(self->nfd, 0, PG(PAGES), PTSHARE_DISARM));
+	ASSERT_EQ(0, pts_fork(&c, monitor_of_strangers, self));
+	ASSERT_EQ(0, pts_recv(c.sock, &go));
+	EXPECT_TRUE(pts_writes(self->win + PG(2), 1));
+	ASSERT_EQ(0, pts_send(c.sock, go));
+	EXPECT_EQ(0, pts_join(&c));
+}
+
 /* Numbers are those of the namespace of whoever reads. */
 TEST_F(nfd, pid_namespace)
 {

@@ -14,6 +14,7 @@
 
 #define LENGTH		PG(16)
 #define FOR_EVER	(~0ULL)
+#define HOUR_NS		3600000000000ULL
 
 /*
  * Pages of the container: 0-3 read-write, 4-5 hole, 6-7 from an fd that can
@@ -367,8 +368,10 @@ static const struct right rights[] = {
 	  -EPERM, -EPERM, -EPERM, -EPERM },
 	{ "ever", { .mode = PTSHARE_BLOCK, .timeout_ns = FOR_EVER },
 	  -EPERM, -EPERM, -EPERM, -EPERM },
-	{ "a minute", { .mode = PTSHARE_BLOCK, .timeout_ns = 60000000000ULL },
+	{ "an hour", { .mode = PTSHARE_BLOCK, .timeout_ns = HOUR_NS },
 	  -EPERM, 0, 0, -EPERM },
+	{ "more", { .mode = PTSHARE_BLOCK, .timeout_ns = HOUR_NS + 1 },
+	  -EPERM, -EPERM, -EPERM, -EPERM },
 };
 
 struct rights_of {
