@@ -332,6 +332,14 @@ static inline u32 ptshare_flags_prot(vm_flags_t flags)
 	       (flags & VM_WRITE ? PROT_WRITE : 0);
 }
 
+/* A link was cleared, under the window's lock of that table. */
+static inline void ptshare_tlb_note(struct ptshare_window *window)
+{
+#ifdef CONFIG_X86
+	window->unlink_gen = atomic64_read(&window->mm->context.tlb_gen);
+#endif
+}
+
 /* ptshare.c */
 int ptshare_check_range(const struct ptshare *pt, u64 offset, u64 length);
 int ptshare_check_prot(const struct ptshare *pt, u32 prot);

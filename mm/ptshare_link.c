@@ -325,7 +325,7 @@ static void pud_unlink(struct vm_area_struct *vma, unsigned long addr,
 	WRITE_ONCE(window->slot, NULL);
 	atomic_dec(&slot->links);
 	atomic_long_dec(&window->nr_links);
-	window->unlink_gen = atomic64_read(&mm->context.tlb_gen);
+	ptshare_tlb_note(window);
 	spin_unlock(ptl);
 	trace_ptshare_unlink(vma, addr & PUD_MASK, PUD_SIZE);
 }
@@ -481,7 +481,7 @@ static bool pmd_unlink(struct vm_area_struct *vma, unsigned long addr,
 		pmd_clear(pmdp);
 		atomic_dec(block_of(pt, ptshare_host_addr(vma, addr)));
 		atomic_long_dec(&window->nr_links);
-		window->unlink_gen = atomic64_read(&mm->context.tlb_gen);
+		ptshare_tlb_note(window);
 		trace_ptshare_unlink(vma, addr & PMD_MASK, PMD_SIZE);
 	}
 	spin_unlock(ptl);

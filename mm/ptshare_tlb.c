@@ -30,6 +30,36 @@
 /* Too large for the stack of who reclaims; used with preemption off. */
 static DEFINE_PER_CPU(struct cpumask, ptshare_cpus);
 
+#ifdef CONFIG_X86
+/* Was there a flush since the last unlink? */
+static bool unlink_flushed(const struct ptshare_window *window)
+{
+	return window->unlink_gen !=
+	       atomic64_read(&window->mm->context.tlb_gen);
+}
+
+static void tlb_flush_window(struct mm_struct *mm, struct cpumask *cpus)
+{
+	inc_mm_tlb_gen(mm);
+	cpumask_or(cpus, cpus, mm_cpumask(mm));
+}
+#else
+/* Flushes are broadcast by hardware: no CPU is behind, none gets an IPI. */
+static bool unlink_flushed(const struct ptshare_window *window)
+{
+	return true;
+}
+
+static void tlb_flush_window(struct mm_struct *mm, struct cpumask *cpus)
+{
+	flush_tlb_mm(mm);
+}
+
+void ptshare_flush_cpus(const struct cpumask *cpus)
+{
+}
+#endif
+
 void ptshare_tlb_join(struct ptshare *pt, struct ptshare_window *window)
 {
 	/* Another thread's, then it is in the list. */
@@ -52,8 +82,7 @@ void ptshare_tlb_leave(struct ptshare *pt, struct ptshare_window *window)
 	VM_WARN_ON_ONCE(atomic_long_read(&window->nr_links));
 	if (!window->joined)
 		return;
-	VM_WARN_ON_ONCE(window->unlink_gen ==
-			atomic64_read(&window->mm->context.tlb_gen));
+	VM_WARN_ON_ONCE(!unlink_flushed(window));
 	write_lock(&pt->link_lock);
 	list_del(&window->node);
 	write_unlock(&pt->link_lock);
@@ -71,8 +100,7 @@ static unsigned int tlb_collect(struct ptshare *pt, struct cpumask *cpus)
 		return 0;
 	read_lock(&pt->link_lock);
 	list_for_each_entry(window, &pt->linked, node) {
-		inc_mm_tlb_gen(window->mm);
-		cpumask_or(cpus, cpus, mm_cpumask(window->mm));
+		tlb_flush_window(window->mm, cpus);
 		nr++;
 	}
 	read_unlock(&pt->link_lock);
@@ -122,6 +150,16 @@ void ptshare_tlb_init(struct ptshare *pt)
 	pt->tlb_notifier.ops = &ptshare_tlb_ops;
 }
 
+static void batch_pass_on(struct ptshare *pt,
+			  struct tlbflush_unmap_batch *batch)
+{
+#ifdef CONFIG_X86
+	tlb_collect(pt, &batch->arch.cpumask);
+#else
+	ptshare_tlb_flush(pt);
+#endif
+}
+
 /**
  * ptshare_batch_flush - pass on what a batch of unmapped pages noted
  * @batch: of the current task
@@ -141,7 +179,7 @@ void ptshare_batch_flush(struct tlbflush_unmap_batch *batch)
 	rcu_read_lock();
 	pt = xa_load(&ptshare_ids, batch->ptshare_id);
 	if (pt)
-		tlb_collect(pt, &batch->arch.cpumask);
+		batch_pass_on(pt, batch);
 	rcu_read_unlock();
 	batch->ptshare_id = 0;
 }

@@ -27,6 +27,7 @@
 #include <linux/rmap.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/swap.h>
 #include <linux/swapops.h>
 #include <asm/tlb.h>
 
