@@ -87,6 +87,11 @@ kcsan:
 regress:
 	@$(vm)/regress.sh
 
+##make arm64                      compile our kernel files for arm64
+.PHONY: arm64
+arm64:
+	@$(vm)/arm64.sh
+
 ##make bench [BENCH='name ...']    benchmarks: tables, build/bench/NAME.json, NAME.svg
 .PHONY: bench
 bench:

@@ -87,6 +87,12 @@ overlay_files()
 	cd - >/dev/null
 }
 
+# The overlay's kernel sources (not headers, not user space).
+owned_sources()
+{
+	overlay_files | grep -E '^(fs|mm|lib|kernel|arch|drivers)/.*\.c$' || true
+}
+
 series_files()
 {
 	[ -f "$top/patches/series" ] || return 0

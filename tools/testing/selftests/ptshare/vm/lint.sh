@@ -10,12 +10,6 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/report.sh"
 
-# The overlay's kernel sources (not headers, not user space).
-owned_sources()
-{
-	overlay_files | grep -E '^(fs|mm|lib|kernel|arch|drivers)/.*\.c$' || true
-}
-
 owned_c()
 {
 	overlay_files | grep -E '\.[ch]$' || true
