@@ -32,6 +32,7 @@
  *				ptshare_batch_flush() after the bracket
  *   collapse, unlink_block	collapse_pte_mapped_thp() or
  *				retract_page_tables(), ptshare_unlink_block()
+ *   trim			trim_run()
  *
  * What must hold: no CPU uses a translation to a page after the operation that
  * took the page away has returned; none has anything of a window after the
@@ -512,6 +513,28 @@ inline collapse()
 	atomic { pte_table = false; walkers() }
 }
 
+/* The flush comes after the gate is open again, and covers many tables. */
+inline trim()
+{
+	close_gate();
+	unlink_block();
+	atomic {
+		!ptl ->
+		hit = host_pmd && !leaf;
+		host_pmd = host_pmd && leaf
+	};
+	open_gate();
+	if
+	:: hit ->
+#ifndef M_TRIM_NO_FLUSH
+		pass_on(false);
+#endif
+		!rcu_readers;
+		atomic { hit = false; pte_table = false; walkers() }
+	:: else
+	fi
+}
+
 proctype changer()
 {
 	byte cpus;
@@ -521,6 +544,7 @@ proctype changer()
 	:: leaf -> change_leaf()
 	:: leaf -> change_leaf_batched()
 	:: host_pmd -> collapse()
+	:: host_pmd && !leaf -> trim()
 	od
 }
 

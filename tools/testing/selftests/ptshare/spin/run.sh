@@ -33,7 +33,7 @@ opt=-O1
 [ "$want" = holds ] || opt=-O0
 spin "$@" -a "$model" >spin.log 2>&1 || { cat spin.log >&2; give_up "is no model"; }
 gcc -w "$opt" -DSAFETY -DMEMLIM=2000 -o pan pan.c
-./pan -m200000 >"$log" 2>&1 || true
+./pan -m500000 >"$log" 2>&1 || true
 
 states=$(sed -nE 's/^ *([0-9]+) states, stored$/\1/p' "$log")
 broken=$(sed -nE 's/^pan:1: (.*) \(at depth.*/\1/p' "$log" | head -n 1)
