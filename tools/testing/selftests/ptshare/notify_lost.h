@@ -25,7 +25,7 @@
 #endif
 
 #define HUGE		0x200000UL
-#define TIMEOUT		3000
+#define TIMEOUT		14000
 #define AUDIT_EVERY	4	/* cycles */
 #define COMPACT_EVERY	24	/* rounds of the mover */
 
@@ -330,7 +330,8 @@ TEST_F_TIMEOUT(lost, nothing_is, TIMEOUT)
 	__u64 seed;
 
 	ASSERT_EQ(0, pts_arm(self->nfd, 0, self->len, PTSHARE_ASYNC, 0));
-	for (seed = first; seed < first + LOST_SEEDS; seed++)
+	for (seed = first;
+	     seed < first + setting("PTSHARE_LOST_SEEDS", LOST_SEEDS); seed++)
 		run_seed(_metadata, self, seed);
 	EXPECT_EQ(0, self->phantoms);
 	EXPECT_LT(0, self->copied);
