@@ -14,7 +14,7 @@
 
 /* Flags that a window can keep. MAP_NORESERVE is what a memfd does anyway. */
 #define KEPT_FLAGS	(MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | \
-			 MAP_POPULATE | MAP_NONBLOCK | MAP_STACK)
+			 MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_32BIT)
 #define MUST_FLAGS	(MAP_SHARED | MAP_ANONYMOUS)
 
 static bool is_candidate(size_t length, int prot, int flags, int fd,
@@ -48,7 +48,7 @@ static void *map_window(void *hint, size_t length, int flags)
 		return NULL;
 	ret = shim_permitted();
 	if (!ret)
-		ret = table_map(hint, length, &addr);
+		ret = table_map(hint, length, flags & MAP_32BIT, &addr);
 	if (ret) {
 		shim_failed(length, ret);
 		return NULL;

@@ -37,13 +37,14 @@ struct shim_window {
 	void *handle;		/* one page of the same memfd, never touched */
 };
 
-int window_make(struct shim_window *window, void *hint, size_t length);
+int window_make(struct shim_window *window, void *hint, size_t length,
+		int place);
 int window_demote(struct shim_window *window);
 int window_punch(const struct shim_window *window, uintptr_t start,
 		 size_t length);
 
 /* table.c: the windows of this process */
-int table_map(void *hint, size_t length, void **addr);
+int table_map(void *hint, size_t length, int place, void **addr);
 bool table_hit(const void *addr, size_t length);
 int table_unmap(void *addr, size_t length);
 void table_demote(const void *addr, size_t length);

@@ -65,7 +65,7 @@ static void forget(struct shim_window *slot)
 }
 
 /* 0 and the address of a new window, or -errno. */
-int table_map(void *hint, size_t length, void **addr)
+int table_map(void *hint, size_t length, int place, void **addr)
 {
 	struct shim_window window = { 0 }, *slot;
 	int ret = -ENOSPC;
@@ -76,7 +76,7 @@ int table_map(void *hint, size_t length, void **addr)
 	shim_lock();
 	slot = free_slot();
 	if (slot)
-		ret = window_make(&window, hint, length);
+		ret = window_make(&window, hint, length, place);
 	if (!ret) {
 		publish(slot, &window);
 		*addr = (void *)window.addr;

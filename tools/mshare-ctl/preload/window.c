@@ -19,8 +19,8 @@
 
 #define PROT_RW		(PROT_READ | PROT_WRITE)
 
-/* What fits below any hint, and is still worth it. */
-#define HINT_ALIGN	(2UL << 20)
+/* What fits at any hint and in the low GiBs, and is still worth it. */
+#define SMALL_ALIGN	(2UL << 20)
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL	0x0008U
@@ -30,6 +30,7 @@ struct parts {
 	int memory;
 	int box;
 	size_t align;
+	int flags;		/* of mmap() */
 };
 
 static size_t round_up(size_t value, size_t align)
@@ -87,11 +88,12 @@ static int map_box(const struct parts *parts, struct shim_window *window,
 	void *want = (void *)round_up((uintptr_t)hint, parts->align);
 	void *addr;
 
-	addr = next_mmap(want, window->size, PROT_RW, MAP_SHARED, parts->box, 0);
+	addr = next_mmap(want, window->size, PROT_RW, parts->flags, parts->box,
+			 0);
 	/* Not there: then where the kernel says that tables can be shared. */
 	if (want && addr != MAP_FAILED && addr != want) {
 		next_munmap(addr, window->size);
-		addr = next_mmap(NULL, window->size, PROT_RW, MAP_SHARED,
+		addr = next_mmap(NULL, window->size, PROT_RW, parts->flags,
 				 parts->box, 0);
 	}
 	if (addr == MAP_FAILED)
@@ -107,10 +109,17 @@ static int map_handle(const struct parts *parts, struct shim_window *window)
 	return window->handle == MAP_FAILED ? -errno : 0;
 }
 
-/* 0, or -errno with nothing left behind. */
-int window_make(struct shim_window *window, void *hint, size_t length)
+/*
+ * 0, or -errno with nothing left behind. @place: MAP_32BIT, or 0; there is room
+ * for one GiB there, which others want too.
+ */
+int window_make(struct shim_window *window, void *hint, size_t length,
+		int place)
 {
-	struct parts parts = { .align = hint ? HINT_ALIGN : SIZE_MAX };
+	struct parts parts = {
+		.align = hint || place ? SMALL_ALIGN : SIZE_MAX,
+		.flags = MAP_SHARED | place,
+	};
 	int ret;
 
 	window->length = length;

@@ -500,6 +500,24 @@ static int hint(char **arg)
 	return 0;
 }
 
+/* low: memory for the first 2 GiB is there, and leaves room for more */
+static int low(char **arg)
+{
+	const size_t lengths[] = { SIZE, SIZE + PAGE, 512 * MIB };
+	size_t i;
+	char *p;
+
+	(void)arg;
+	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
+		p = map(lengths[i], SHARED | MAP_32BIT);
+		say_kind(p);
+		p[lengths[i] - 1] = 7;
+		printf("low %d\n", (size_t)p + lengths[i] <= 2048 * MIB);
+	}
+	printf("munmap %d\n", munmap(p, lengths[i - 1]));
+	return 0;
+}
+
 /* populate: no fault is left for each page */
 static int populate(char **arg)
 {
@@ -669,7 +687,7 @@ static const struct {
 	{ "window", 0, window }, { "hold", 0, hold }, { "forks", 0, forks },
 	{ "crowd", 1, crowd }, { "parts", 0, parts },
 	{ "untouched", 0, untouched }, { "hint", 0, hint },
-	{ "populate", 0, populate }, { "many", 1, many },
+	{ "low", 0, low }, { "populate", 0, populate }, { "many", 1, many },
 	{ "limits", 0, limits }, { "seccomp", 0, seccomp },
 	{ "threads", 1, threads }, { "slots", 1, slots },
 };

@@ -138,6 +138,12 @@ teardown()
 	assert_output "0x600000200000 0"
 }
 
+@test "MAP_32BIT is honoured, and the low addresses are not used up" {
+	both low
+	kinds_are window
+	assert_output $'low 1\nlow 1\nlow 1\nmunmap 0'
+}
+
 @test "MAP_POPULATE faults it in" {
 	both populate
 	kinds_are window
