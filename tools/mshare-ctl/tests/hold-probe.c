@@ -170,6 +170,54 @@ static int cycle(char **arg)
 	return 0;
 }
 
+/* A window of an fd that a holder gives: one page of it is read and written. */
+static int visit(const char *name, struct ptshare_window *window)
+{
+	int fd = get_fd(name, HOLDER_ATTACH);
+	int ret = ptshare_window_open(window, fd, 0, 0);
+
+	close(fd);
+	if (!ret)
+		++*(volatile int *)window->addr;
+	return ret;
+}
+
+static int visit_in_child(const char *name)
+{
+	struct ptshare_window window;
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid)
+		_exit(visit(name, &window) != 0);
+	return waitpid(pid, &status, 0) != pid || status;
+}
+
+/*
+ * attach NAME COUNT: be a client so often, and leave by closing the window, or
+ * every tenth time by the exit of a child that has it.
+ */
+static int attach(char **arg)
+{
+	struct ptshare_window window;
+	int i, ret;
+
+	for (i = 0; i < atoi(arg[1]); i++) {
+		if (i % 10) {
+			ret = visit(arg[0], &window);
+			if (!ret)
+				ptshare_window_close(&window);
+		} else {
+			ret = visit_in_child(arg[0]);
+		}
+		if (ret)
+			return 1;
+	}
+	printf("%d times\n", i);
+	return 0;
+}
+
 /* --- systemd -------------------------------------------------------------- */
 
 struct service {
@@ -323,7 +371,7 @@ static const struct {
 	int (*run)(char **arg);
 } commands[] = {
 	{ "packet", 1, packet }, { "silent", 2, silent }, { "cycle", 2, cycle },
-	{ "service", 2, run_service },
+	{ "attach", 2, attach }, { "service", 2, run_service },
 };
 
 int main(int argc, char **argv)
