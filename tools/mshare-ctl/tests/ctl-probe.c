@@ -91,6 +91,37 @@ static int window(char **arg)
 	return 0;
 }
 
+/*
+ * talk TARGET: keep a window, but no fd. Each line of standard input is an
+ * OFFSET to read, or OFFSET=WORD to write.
+ */
+static int talk(char **arg)
+{
+	struct ptshare_window window;
+	int fd = get_fd(arg[0]);
+	char line[64], *word;
+	uint64_t pos;
+
+	if (ptshare_window_open(&window, fd, 0, 0))
+		return 1;
+	close(fd);
+	while (fgets(line, sizeof(line), stdin)) {
+		line[strcspn(line, "\n")] = 0;
+		word = strchr(line, '=');
+		if (word)
+			*word++ = 0;
+		if (ptshare_size_parse(line, &pos))
+			return 2;
+		if (word)
+			*(uint64_t *)((char *)window.addr + pos) =
+				strtoull(word, NULL, 16);
+		printf("%" PRIx64 "\n",
+		       *(uint64_t *)((char *)window.addr + pos));
+		fflush(stdout);
+	}
+	return 0;
+}
+
 /* seal TARGET SEALS */
 static int seal(char **arg)
 {
@@ -304,7 +335,7 @@ static const struct {
 	int (*run)(char **arg);
 } commands[] = {
 	{ "peek", 2, peek }, { "poke", 3, poke }, { "fill", 3, fill },
-	{ "window", 1, window },
+	{ "window", 1, window }, { "talk", 1, talk },
 	{ "seal", 2, seal }, { "open", 4, open_at }, { "layout", 0, layout },
 	{ "size", 1, size }, { "import", 1, import }, { "export", 3, export },
 	{ "draw", 1, draw_layout }, { "errors", 0, errors },

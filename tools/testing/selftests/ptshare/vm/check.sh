@@ -3,7 +3,7 @@
 #
 # `make check`: builds everything, runs every check, ends with the count.
 # T='name ...' runs only these test programs (FLAVOR=fast takes that kernel).
-# PTSHARE_ALL=1 adds the programs of check-all, and all-*.bats.
+# PTSHARE_ALL=1 adds the programs of check-all, all-*.bats and systemd-*.bats.
 set -eu
 . "$(dirname "$0")/lib.sh"
 . "$vm_dir/report.sh"
@@ -53,9 +53,9 @@ everything()
 	echo "== checks without a guest"
 	"$vm_dir/lint.sh"
 	[ "${PTSHARE_ALL:-0}" = 0 ] || {
-		"$vm_dir/deps.sh" postgres
+		"$vm_dir/deps.sh" postgres systemd
 		more=$(names all)
-		long=$(bats_names all)
+		long=$(bats_names all; bats_names systemd)
 	}
 	# shellcheck disable=SC2046,SC2086 # lists of words
 	MEM=${MEM:-6G} programs debug $(names debug) $more

@@ -4,8 +4,8 @@
 # Owns the list of Debian packages.  Installs what dpkg does not know, with apt,
 # as root or through sudo; says what it does and does nothing when all is there.
 #
-# usage: deps.sh [build|vm|tools|check|bench|fuzz|arm64|postgres]...	(without an argument
-#	all that `make check` needs)
+# usage: deps.sh [build|vm|tools|check|bench|fuzz|arm64|postgres|systemd]...
+#	(without an argument all that `make check` needs)
 set -eu
 . "$(dirname "$0")/lib.sh"
 
@@ -17,6 +17,7 @@ pkg_bench="jq gnuplot-nox"
 pkg_fuzz="build-essential clang libclang-rt-14-dev"
 pkg_arm64="gcc-aarch64-linux-gnu"
 pkg_postgres="postgresql-15 postgresql-client-15 bsdextrautils"
+pkg_systemd="systemd"
 
 wanted()
 {
@@ -34,6 +35,7 @@ wanted()
 		fuzz)	echo "$pkg_fuzz" ;;
 		arm64)	echo "$pkg_arm64" ;;
 		postgres) echo "$pkg_postgres" ;;
+		systemd) echo "$pkg_systemd" ;;
 		*)	die "unknown package group $group" ;;
 		esac
 	done | tr ' ' '\n' | sort -u

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The first process of the test guest: makes the host's read-only root usable,
-# runs the command that vm.sh left, reports its status and ends the guest.
+# runs the command that vm.sh left, reports its status and ends the guest. With
+# ptvm.init=systemd it leaves its place to systemd, which does the latter.
 # Uses only what a minimal Debian has.
 
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -13,11 +14,12 @@ arg()
 	sed -n "s/.*\\bptvm\\.$1=\\([^ ]*\\).*/\\1/p" /proc/cmdline
 }
 
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-run=$(arg run)
-top=$(arg top)
-limit=$(arg limit)
+arguments()
+{
+	run=$(arg run)
+	top=$(arg top)
+	limit=$(arg limit)
+}
 
 # The source tree must stay visible when it lies where a tmpfs goes.
 cover()
@@ -95,6 +97,9 @@ environment()
 
 setup()
 {
+	mount -t proc proc /proc
+	mount -t sysfs sys /sys
+	arguments
 	mounts
 	links
 	controllers
@@ -102,7 +107,6 @@ setup()
 	ip link set lo up
 	swapon /run/dev/swap
 	echo 1 >/proc/sys/kernel/sysrq
-	environment
 }
 
 # Before the host gives up, leave a trace of who waits for what.
@@ -150,11 +154,49 @@ run_shell()
 	} </dev/ttyS0 >/dev/ttyS0 2>&1
 }
 
-setup
-if grep -q ptvm.shell= /proc/cmdline; then
-	run_shell
+# What a test starts shall not bring all of the host's services up: systemd sees
+# these units, and what the test adds in /etc.
+units()
+{
+	unit_dir=/run/units
+	mkdir -p $unit_dir /run/none
+	for name in sysinit basic sockets shutdown; do
+		cp "/lib/systemd/system/$name.target" $unit_dir
+	done
+	cat >$unit_dir/ptvm.service <<-END
+		[Unit]
+		DefaultDependencies=no
+		AllowIsolate=yes
+		[Service]
+		ExecStart=/bin/sh $0
+	END
+}
+
+become_systemd()
+{
+	units
+	exec env -i PATH="$PATH" SYSTEMD_UNIT_PATH=/etc/systemd/system:$unit_dir \
+		SYSTEMD_GENERATOR_PATH=/run/none SYSTEMD_ENVIRONMENT_GENERATOR_PATH=/run/none \
+		/lib/systemd/systemd --unit=ptvm.service --log-target=kmsg --show-status=no \
+		--default-standard-output=kmsg
+}
+
+work()
+{
+	environment
+	if grep -q ptvm.shell= /proc/cmdline; then
+		run_shell
+	else
+		watchdog
+		run_cmd
+	fi
+	end
+}
+
+if [ $$ = 1 ]; then
+	setup
+	[ "$(arg init)" != systemd ] || become_systemd
 else
-	watchdog
-	run_cmd
+	arguments
 fi
-end
+work

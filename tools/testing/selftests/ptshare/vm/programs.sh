@@ -5,7 +5,10 @@
 # that dies or hangs fails the program it was running; the others go on in a new
 # boot.  Owns $report/FLAVOR.N, one directory per boot.
 #
-# usage: programs.sh FLAVOR NAME...	(names of programs or of vm-*.bats files)
+# The files systemd-*.bats get a boot of their own, with systemd as the first
+# process.
+#
+# usage: programs.sh FLAVOR NAME...	(names of programs or of bats files)
 # PTSHARE_CASE=fixture.variant.test runs only that one case.
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -31,11 +34,21 @@ command_of()
 	esac
 }
 
+init_of()
+{
+	case $1 in
+	systemd-*.bats)	echo systemd ;;
+	*)		echo script ;;
+	esac
+}
+
+# Those that want the first process that is $init.
 make_list()
 {
 	local name
 
 	for name in "$@"; do
+		[ "$(init_of "$name")" = "$init" ] || continue
 		[ -f "$report/$flavor/$name.result" ] || echo "$name $limit $(command_of "$name")"
 	done >"$list"
 }
@@ -127,7 +140,7 @@ boot_once()
 {
 	local dir=$report/$flavor.$boot rc=0
 
-	VM_DIR=$dir "$vm_dir/vm.sh" run "$vm_dir/guest.sh $list" || rc=$?
+	APPEND="${APPEND:-} ptvm.init=$init" VM_DIR=$dir "$vm_dir/vm.sh" run "$vm_dir/guest.sh $list" || rc=$?
 	collect "$dir"
 	if [ ! -f "$dir/out/complete" ] && [ "$rc" != 3 ]; then
 		lost "$dir" "$rc" || return 1
@@ -136,21 +149,28 @@ boot_once()
 	fi
 }
 
+boots()
+{
+	make_list "$@"
+	while [ -s "$list" ]; do
+		boot=$((boot + 1))
+		if [ "$boot" -gt "$max_boots" ]; then
+			failure "$flavor: $(wc -l <"$list") programs not run after $max_boots boots"
+			count 0 "$(wc -l <"$list")" 0
+			break
+		fi
+		# Too many complaints: better the rest in one damaged guest than nothing.
+		[ "$boot" -lt $((max_boots - 1)) ] || export PTSHARE_REBOOT=0
+		boot_once || break
+		make_list "$@"
+	done
+}
+
 mkdir -p "$report/$flavor"
 for name in "$@"; do
 	file=$(PTSHARE_CASE='' command_of "$name")
 	[ -e "${file##* }" ] || die "no program $name"
 done
-make_list "$@"
-while [ -s "$list" ]; do
-	boot=$((boot + 1))
-	if [ "$boot" -gt "$max_boots" ]; then
-		failure "$flavor: $(wc -l <"$list") programs not run after $max_boots boots"
-		count 0 "$(wc -l <"$list")" 0
-		break
-	fi
-	# Too many complaints: better the rest in one damaged guest than nothing.
-	[ "$boot" -lt $((max_boots - 1)) ] || export PTSHARE_REBOOT=0
-	boot_once || break
-	make_list "$@"
+for init in script systemd; do
+	boots "$@"
 done
