@@ -14,7 +14,9 @@
 #		small ring, and touches little.
 #	-n	numbers of backends (100,300)
 #	-m	plain or shim only
-#	PART	scan, answers, crash (default: all, in this order)
+#	-s	directory of the regression tests, as vm/postgres-suite.sh makes it
+#	PART	scan, answers, crash (default: all, in this order); suite: PostgreSQL's
+#		own regression tests, all in the same order, those of a group at once
 #
 # As root, with PostgreSQL 15 and a user postgres; mshare-ctl in PATH. Data goes
 # to a new directory in ${TMPDIR:-/tmp}, which should be a tmpfs. The user may
@@ -25,6 +27,7 @@ buffers=1024
 table_mb=240
 counts=100,300
 modes="plain shim"
+suite=
 rows=/dev/null
 bin=${PGBIN:-/usr/lib/postgresql/15/bin}
 device=/dev/ptshare
@@ -358,6 +361,76 @@ part_crash()	# MODE
 		checksums "$clean"
 }
 
+# --- suite: PostgreSQL's regression tests -------------------------------------
+
+# What the tests expect, where the other parts want something else.
+suite_settings()
+{
+	cat <<-END
+		client_min_messages = notice
+		max_parallel_workers_per_gather = 2
+		synchronize_seqscans = on
+		deadlock_timeout = 1s
+		autovacuum = on
+		wal_level = replica
+		max_wal_senders = 10
+		max_wal_size = 1GB
+	END
+}
+
+# Each test and what became of it, in the order of their names.
+outcomes()
+{
+	sed -nE 's/^(test)? +([a-z0-9_.-]+) +\.\.\. ([a-zA-Z]+).*/\2 \3/p' "$1" | sort
+}
+
+run_suite()	# TESTS
+{
+	local driver
+	driver=$(pg_config --pgxs)
+	driver=${driver%/makefiles/pgxs.mk}/test/regress/pg_regress
+	as_user "$driver" --host="$dir" --bindir="$bin" --inputdir="$1" --outputdir="$1" \
+		--dlpath="$1" --schedule="$1/parallel_schedule" >"$dir/suite.log" 2>&1
+}
+
+# Server and tests write where the tests lie.
+part_suite()	# MODE
+{
+	local mode=$1 tests=$dir/suite.$1 bad=0 started=$SECONDS
+	cp -r "$suite" "$tests"
+	chown -R postgres "$tests"
+	suite_settings >>"$data/postgresql.conf"
+	stop
+	start "$mode"
+	run_suite "$tests" || bad=$?
+	outcomes "$dir/suite.log" >"$tests.outcomes"
+	[ -s "$tests.outcomes" ] || die "pg_regress: $(tail -n 3 "$dir/suite.log")"
+	say "$mode: status $bad of the regression tests after $((SECONDS - started)) s"
+	[ ! -f "$tests/regression.diffs" ] || keep "$tests/regression.diffs" "suite.$mode.diffs"
+	row suite mode "\"$mode\"" tests "$(wc -l <"$tests.outcomes")" \
+		passed "$(grep -c ' ok$' "$tests.outcomes" || true)" \
+		failed "\"$(sed -n '/ ok$/!s/ .*//p' "$tests.outcomes" | paste -sd' ')\"" \
+		crashes "$(grep -c 'was terminated by signal' "$dir/$mode.log" || true)"
+	rm -rf "$tests"
+}
+
+# In the guest, for who wants to know more.
+keep()		# FILE NAME
+{
+	[ ! -d "${PTSHARE_OUT:-}" ] || cp "$1" "$PTSHARE_OUT/$2"
+}
+
+# A row for each test that does not end the same way in both modes.
+suite_differs()
+{
+	local name plain shim
+	join -a 1 -a 2 -e none -o 0,1.2,2.2 "$dir/suite.plain.outcomes" "$dir/suite.shim.outcomes" |
+		while read -r name plain shim; do
+			[ "$plain" = "$shim" ] ||
+				row suite_differs test "\"$name\"" plain "\"$plain\"" shim "\"$shim\""
+		done
+}
+
 # --- all ------------------------------------------------------------------
 
 limit()		# RULE WHAT VALUE LIMIT
@@ -419,7 +492,7 @@ run_mode()	# MODE
 }
 
 share=2
-while getopts qo:b:t:n:m: opt; do
+while getopts qo:b:t:n:m:s: opt; do
 	case $opt in
 	q)	buffers=256 table_mb=60 counts=20 share=10 ;;
 	o)	rows=$(realpath "$OPTARG") ;;
@@ -427,6 +500,7 @@ while getopts qo:b:t:n:m: opt; do
 	t)	table_mb=$OPTARG ;;
 	n)	counts=$OPTARG ;;
 	m)	modes=$OPTARG ;;
+	s)	suite=$(realpath "$OPTARG") ;;
 	*)	exit 2 ;;
 	esac
 done
@@ -434,6 +508,7 @@ shift $((OPTIND - 1))
 parts=${*:-scan answers crash}
 [ "$(id -u)" = 0 ] || die "not root"
 [ -x "$bin/postgres" ] || die "no PostgreSQL in $bin"
+[[ " $parts " != *" suite "* ]] || [ -f "$suite/regress.so" ] || die "suite: no regression tests in '$suite'"
 PATH=$bin:$PATH
 dir=$(mktemp -d "${TMPDIR:-/tmp}/ptpg.XXXXXX")
 data=$dir owner=
@@ -451,4 +526,5 @@ for mode in $modes; do
 	run_mode "$mode"
 done
 [[ " $parts " != *" scan "* || $modes != "plain shim" ]] || judge
+[[ " $parts " != *" suite "* || $modes != "plain shim" ]] || suite_differs
 show

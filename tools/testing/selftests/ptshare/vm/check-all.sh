@@ -38,7 +38,7 @@ part()
 {
 	case $1 in
 	tests)	PTSHARE_ALL=1 PTSHARE_TEST_SECS=${PTSHARE_TEST_SECS:-10} \
-		PTSHARE_PROG_TIMEOUT=3600 TIMEOUT=14400 "$vm_dir/check.sh" ;;
+		PTSHARE_PROG_TIMEOUT=7200 TIMEOUT=28800 "$vm_dir/check.sh" ;;
 	share)	share_modes ;;
 	mutants) "$vm_dir/mutants.sh" ;;
 	series)	"$vm_dir/source.sh"

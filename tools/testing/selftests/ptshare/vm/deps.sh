@@ -4,7 +4,8 @@
 # Owns the list of Debian packages.  Installs what dpkg does not know, with apt,
 # as root or through sudo; says what it does and does nothing when all is there.
 #
-# usage: deps.sh [build|vm|tools|check|bench|fuzz|arm64|postgres|systemd]...
+# usage: deps.sh [build|vm|tools|check|bench|fuzz|arm64|postgres|suite|
+#		   systemd]...
 #	(without an argument all that `make check` needs)
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -17,6 +18,7 @@ pkg_bench="jq gnuplot-nox"
 pkg_fuzz="build-essential clang libclang-rt-14-dev"
 pkg_arm64="gcc-aarch64-linux-gnu"
 pkg_postgres="postgresql-15 postgresql-client-15 bsdextrautils"
+pkg_suite="build-essential bzip2 debian-archive-keyring postgresql-server-dev-15"
 pkg_systemd="systemd"
 
 wanted()
@@ -35,6 +37,7 @@ wanted()
 		fuzz)	echo "$pkg_fuzz" ;;
 		arm64)	echo "$pkg_arm64" ;;
 		postgres) echo "$pkg_postgres" ;;
+		suite)	echo "$pkg_suite" ;;
 		systemd) echo "$pkg_systemd" ;;
 		*)	die "unknown package group $group" ;;
 		esac
