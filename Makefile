@@ -92,6 +92,17 @@ regress:
 arm64:
 	@$(vm)/arm64.sh
 
+##make fuzz [TIME=600] [SHARE=none|pmd|pud] [FLAVOR=debug]
+##                                the fuzzer for so many seconds; build/fuzz.log
+.PHONY: fuzz
+fuzz: flavor = $(if $(filter file,$(origin FLAVOR)),debug,$(FLAVOR))
+fuzz:
+	@$(vm)/deps.sh
+	@$(vm)/source.sh
+	@$(vm)/kernel.sh $(flavor)
+	@$(vm)/tools.sh
+	@$(vm)/fuzz.sh $(flavor)
+
 ##make bench [BENCH='name ...']    benchmarks: tables, build/bench/NAME.json, NAME.svg
 .PHONY: bench
 bench:

@@ -41,17 +41,27 @@ kselftest()
 	cp -p "$src"/*.sh "$build/kselftest/ptshare/" 2>/dev/null || true
 }
 
-# ptbench, for `make bench`.
-bench()
+# A program with a directory and a Makefile of its own.
+part()
 {
-	local src=$linux/tools/testing/selftests/ptshare/bench
+	local name=$1 src=$linux/tools/testing/selftests/ptshare/$1
+	local out=$build/kselftest/ptshare/$1
 
 	[ -f "$src/Makefile" ] || return 0
-	mkdir -p "$build/kselftest/ptshare/bench"
-	quiet "$build/bench.log" make -C "$src" -j"$jobs" \
+	mkdir -p "$out"
+	quiet "$build/$name.log" make -C "$src" -j"$jobs" \
 		KHDR_INCLUDES="-isystem $build/headers/include" \
-		OUTPUT="$build/kselftest/ptshare/bench" all || die "ptbench does not build"
-	! grep -E 'warning:' "$build/bench.log" >&2 || true
+		OUTPUT="$out" all || die "$name does not build"
+	! grep -E 'warning:' "$build/$name.log" >&2 || true
+}
+
+# ptbench for `make bench`, ptfuzz for `make fuzz` with the programs to begin with.
+parts()
+{
+	part bench
+	part fuzz
+	rsync -r --delete "$linux/tools/testing/selftests/ptshare/fuzz/corpus" \
+		"$build/kselftest/ptshare/fuzz/"
 }
 
 lock tools
@@ -65,4 +75,4 @@ if [ -f "$ctl/Makefile" ]; then
 	ctl_make install DESTDIR="$build/install"
 fi
 kselftest
-bench
+parts
