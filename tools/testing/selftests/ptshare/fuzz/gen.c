@@ -213,12 +213,40 @@ static const struct fz_mwin *draw_win(struct fz_gen *g,
 	return NULL;
 }
 
-/* A page that the window shows. */
+/* A page of a file that somebody has armed; NULL if none was found. */
+static const struct fz_page *draw_armed(struct fz_gen *g,
+					const struct fz_model *m, __u32 file,
+					__u32 *fpage)
+{
+	__u32 i, nr = fz_file_pages[file], first = fz_below(g, nr);
+
+	for (i = 0; i < nr; i++) {
+		*fpage = (first + i) % nr;
+		if (m->page[file][*fpage].armed)
+			return &m->page[file][*fpage];
+	}
+	return NULL;
+}
+
+/* A page that the window shows, and that may be one that is armed. */
 static void draw_seen(struct fz_gen *g, const struct fz_model *m,
 		      const struct fz_mwin *win, struct fz_op *op)
 {
-	__u32 i;
+	__u32 i, at, file = fz_below(g, FZ_FILES);
+	bool any = one_in(g, 2);
+	const struct fz_page *p = NULL;
 
+	for (i = 0; any && !p && i < FZ_FILES; i++)
+		p = draw_armed(g, m, (file + i) % FZ_FILES, &at);
+	if (p && p->coff - win->start < win->nr) {
+		V(op, OFF) = p->coff;
+		/* Only one store at a time can be waited for. */
+		if (op->kind == OP_TOUCH)
+			V(op, KIND) |= 1;
+		if (p->mode == PTSHARE_BLOCK)
+			V(op, NR) = 0;
+		return;
+	}
 	for (i = 0; i < 6; i++) {
 		V(op, OFF) = region_page(g, &m->cont[win->c]);
 		if (V(op, OFF) - win->start < win->nr)
@@ -263,6 +291,39 @@ static void make_access(struct fz_gen *g, const struct fz_model *m,
 	else
 		V(op, W) = who;
 	draw_seen(g, m, win, op);
+}
+
+static void make_file(struct fz_gen *g, const struct fz_model *m,
+		      struct fz_op *op)
+{
+	__u32 fpage;
+
+	if (op->kind == OP_TRUNC && one_in(g, 3))
+		V(op, POS) = fz_file_pages[V(op, FILE) % FZ_FILES];
+	else if (one_in(g, 3) &&
+		 draw_armed(g, m, V(op, FILE) % FZ_FILES, &fpage))
+		V(op, POS) = fpage;
+	if (op->kind == OP_TRUNC && one_in(g, 2))
+		V(op, BYTE) = 0;
+}
+
+/* Through a plain mapping, if anybody has one. */
+static void make_plain(struct fz_gen *g, const struct fz_model *m,
+		       struct fz_op *op)
+{
+	__u32 i, file = fz_below(g, FZ_FILES);
+
+	for (i = 0; i < FZ_WORKERS && !m->plain[V(op, W)].there; i++)
+		V(op, W) = (V(op, W) + 1) % FZ_WORKERS;
+	if (!m->plain[V(op, W)].there) {
+		op->kind = OP_PMAP;
+		V(op, FILE) = file;
+		return;
+	}
+	V(op, FILE) = m->plain[V(op, W)].c;
+	if (V(op, POS) >= fz_file_pages[V(op, FILE)])
+		V(op, POS) = draw_fpage(g, m, V(op, FILE));
+	make_file(g, m, op);
 }
 
 static void make_map(struct fz_gen *g, const struct fz_model *m,
@@ -374,11 +435,15 @@ static void make_fit(struct fz_gen *g, const struct fz_model *m,
 	case OP_WADVISE:
 	case OP_WUNMAP:
 		return make_access(g, m, op);
+	case OP_PUNMAP:
+	case OP_PTOUCH:
+	case OP_PADVISE:
+	case OP_UFFD:
+		return make_plain(g, m, op);
+	case OP_PWRITE:
 	case OP_TRUNC:
-		if (one_in(g, 3))
-			V(op, POS) = fz_file_pages[V(op, FILE) % FZ_FILES];
-		if (one_in(g, 2))
-			V(op, BYTE) = 0;
+	case OP_PUNCH:
+		return make_file(g, m, op);
 	}
 }
 
