@@ -352,7 +352,7 @@ bool fz_judge_world(struct fz_model *m)
 	__u32 i;
 
 	for (i = 0; i < FZ_FILES; i++)
-		if (!same_file(m, i))
+		if (!m->torn && !same_file(m, i))
 			return false;
 	for (i = 0; i < FZ_CONTS; i++) {
 		V(&op, C) = i;

@@ -75,6 +75,8 @@ struct fz_model {
 	bool huge;
 	/* Some of write-notify is not known: no more of it is compared. */
 	bool vague;
+	/* A write let another one go on: who came last nobody knows. */
+	bool torn;
 };
 
 /* What is to be compared besides the result. */

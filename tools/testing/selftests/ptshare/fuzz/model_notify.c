@@ -106,7 +106,8 @@ enum fz_verdict fz_ask(struct fz_model *m, __u32 file, __u32 page,
 		tell(m, p, PTSHARE_EVENT_WRITE, by->flags, p->coff, by->pid);
 	}
 	grant(p);
-	wake(m, file, page, false);
+	if (wake(m, file, page, false))
+		m->vague = m->torn = true;
 	return FZ_GO;
 }
 
