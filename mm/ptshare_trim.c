@@ -182,8 +182,8 @@ static void trim_work(struct work_struct *work)
 	unsigned int mark;
 
 	for_each_set_bit(mark, pt->trim.marks, PTSHARE_TRIM_MARKS) {
-		/* Before it is looked at; pairs with ptshare_trim_note(). */
 		clear_bit(mark, pt->trim.marks);
+		/* Before it is looked at; pairs with set_marks(). */
 		smp_mb__after_atomic();
 		trim_mark(pt, mark);
 	}

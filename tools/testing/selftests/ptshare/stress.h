@@ -230,7 +230,7 @@ static int cut(struct _test_data_stress *self, unsigned int round)
 		-errno : 0;
 }
 
-static int reclaim(struct _test_data_stress *self, unsigned int round)
+static int take_away(struct _test_data_stress *self, unsigned int round)
 {
 	/* Each page is taken from everybody: more would fill the time. */
 	if (self->cg.path[0])
@@ -274,7 +274,7 @@ static int ask(struct _test_data_stress *self, unsigned int round)
 
 static int (* const owner_does[])(struct _test_data_stress *self,
 				  unsigned int round) = {
-	flip, punch, cut, reclaim, come_and_go, watch, ask,
+	flip, punch, cut, take_away, come_and_go, watch, ask,
 };
 
 /* --- life and death ----------------------------------------------------------- */

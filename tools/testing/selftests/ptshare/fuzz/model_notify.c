@@ -106,8 +106,10 @@ enum fz_verdict fz_ask(struct fz_model *m, __u32 file, __u32 page,
 		tell(m, p, PTSHARE_EVENT_WRITE, by->flags, p->coff, by->pid);
 	}
 	grant(p);
-	if (wake(m, file, page, false))
-		m->vague = m->torn = true;
+	if (wake(m, file, page, false)) {
+		m->vague = true;
+		m->torn = true;
+	}
 	return FZ_GO;
 }
 
