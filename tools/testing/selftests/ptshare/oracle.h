@@ -24,6 +24,7 @@
 #include <sys/types.h>
 
 #include "ptshare_util.h"
+#include "touch.h"
 
 #define OR_PAGE		4096ULL
 #define OR_MIB		0x100000ULL
@@ -76,14 +77,13 @@ enum oracle_kind {
 	OP_NR
 };
 
-enum oracle_touch { OR_LOAD8, OR_STORE8, OR_LOAD1, OR_STORE1 };
 enum oracle_end { OR_RETURN, OR_KILLED, OR_EXEC, OR_ENDS };
 /* Address of a window: as its offset modulo 1 GiB, modulo 2 MiB, or not. */
 enum oracle_at { OR_AT_GIB, OR_AT_2MIB, OR_AT_ODD, OR_AT_ANY, OR_ATS };
 
 struct oracle_touched {
 	__u64 off;		/* in the container */
-	__u32 how;		/* enum oracle_touch */
+	__u32 how;		/* enum touch_how */
 	__u32 pad;
 };
 
@@ -103,17 +103,11 @@ struct oracle_op {
 	struct ptshare_range_prot ranges[OR_RANGES];
 };
 
-struct oracle_seen {
-	__s32 sig, code;
-	__u64 addr;		/* from the window's start */
-	__u64 val;
-};
-
 struct oracle_result {
 	__s64 ret;		/* -errno or what the call returned */
 	__u64 failed;		/* PROTECT */
 	__u64 hash;		/* of the bytes read */
-	struct oracle_seen seen[OR_ACCS];
+	struct touch_seen seen[OR_ACCS];
 };
 
 struct oracle_win {

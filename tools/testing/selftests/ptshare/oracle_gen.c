@@ -169,7 +169,7 @@ static unsigned int draw_page(struct oracle *o, const struct oracle_win *win)
 
 static __u32 draw_touch(struct oracle *o)
 {
-	return below(o, 8) ? below(o, 2) : OR_LOAD1 + below(o, 2);
+	return below(o, 8) ? below(o, 2) : TOUCH_LOAD1 + below(o, 2);
 }
 
 /* Here and there, or a run of neighbours. */
@@ -184,7 +184,7 @@ static void make_access(struct oracle *o, struct oracle_op *op,
 	op->nr = 1 + below(o, OR_ACCS);
 	for (i = 0; i < op->nr; i++) {
 		op->touch[i].off = oracle_offset(index);
-		op->touch[i].off += how >= OR_LOAD1 ? below(o, OR_PAGE) :
+		op->touch[i].off += how >= TOUCH_LOAD1 ? below(o, OR_PAGE) :
 						      8 * below(o, OR_PAGE / 8);
 		op->touch[i].how = how;
 		index = run ? index + 1 : draw_page(o, win);

@@ -42,10 +42,10 @@ static const char * const kind_names[OP_NR] = {
 };
 
 static const char * const touch_names[] = {
-	[OR_LOAD8]	= "load8",
-	[OR_STORE8]	= "store8",
-	[OR_LOAD1]	= "load1",
-	[OR_STORE1]	= "store1",
+	[TOUCH_LOAD8]	= "load8",
+	[TOUCH_STORE8]	= "store8",
+	[TOUCH_LOAD1]	= "load1",
+	[TOUCH_STORE1]	= "store1",
 };
 
 void oracle_print_op(const struct oracle_op *op)
@@ -69,7 +69,7 @@ void oracle_print_op(const struct oracle_op *op)
 }
 
 static void print_seen(const char *who, unsigned int i,
-		       const struct oracle_seen *s)
+		       const struct touch_seen *s)
 {
 	fprintf(stderr, "#    %s: access %u: signal %d code %d address %#llx value %#llx\n",
 		who, i, s->sig, s->code, s->addr, s->val);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -34,72 +33,6 @@ void oracle_wake(__u32 *word, __u32 val)
 {
 	__atomic_store_n(word, val, __ATOMIC_RELEASE);
 	syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-}
-
-/* --- accesses that may fault ---------------------------------------------- */
-
-static struct {
-	sigjmp_buf jmp;
-	sig_atomic_t armed;
-	struct oracle_seen *seen;
-	char *base;
-} fault;
-
-static void on_fault(int sig, siginfo_t *si, void *ctx)
-{
-	(void)ctx;
-	if (!fault.armed) {
-		/* A bug of the test: again, and die of it. */
-		signal(sig, SIG_DFL);
-		return;
-	}
-	fault.armed = 0;
-	fault.seen->sig = sig;
-	fault.seen->code = si->si_code;
-	fault.seen->addr = (char *)si->si_addr - fault.base;
-	siglongjmp(fault.jmp, 1);
-}
-
-/* SA_NODEFER, or each access would have to restore the signal mask. */
-static void catch_faults(void)
-{
-	struct sigaction sa = {
-		.sa_sigaction = on_fault,
-		.sa_flags = SA_SIGINFO | SA_NODEFER,
-	};
-
-	sigaction(SIGSEGV, &sa, NULL);
-	sigaction(SIGBUS, &sa, NULL);
-}
-
-static __u64 do_touch(char *at, __u32 how, __u64 stamp)
-{
-	switch (how) {
-	case OR_LOAD8:
-		return __atomic_load_n((__u64 *)at, __ATOMIC_SEQ_CST);
-	case OR_STORE8:
-		__atomic_store_n((__u64 *)at, stamp, __ATOMIC_SEQ_CST);
-		return stamp;
-	case OR_LOAD1:
-		return __atomic_load_n((__u8 *)at, __ATOMIC_SEQ_CST);
-	default:
-		__atomic_store_n((__u8 *)at, (__u8)stamp, __ATOMIC_SEQ_CST);
-		return (__u8)stamp;
-	}
-}
-
-static void touch(struct oracle_seen *seen, char *base, char *at, __u32 how,
-		  __u64 stamp)
-{
-	fault.seen = seen;
-	fault.base = base;
-	if (sigsetjmp(fault.jmp, 0))
-		return;
-	fault.armed = 1;
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	seen->val = do_touch(at, how, stamp);
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	fault.armed = 0;
 }
 
 static __s64 touch_all(struct oracle_job *job)
@@ -156,22 +89,28 @@ static void hash_window(struct oracle_job *job, const struct oracle_win *win)
 	hash_guards(job, win);
 }
 
+struct windowful {
+	struct oracle_job *job;
+	const struct oracle_win *win;
+};
+
+static void hash_one(void *arg)
+{
+	struct windowful *w = arg;
+
+	hash_window(w->job, w->win);
+}
+
 static __s64 check(struct oracle_job *job)
 {
+	struct windowful w = { .job = job };
 	unsigned int i;
 
 	for (i = 0; i < OR_WINS; i++) {
-		const struct oracle_win *win = job->box->win + i;
-
-		if (!win->addr)
-			continue;
-		fault.seen = job->res->seen + i;
-		fault.base = win->addr;
-		if (sigsetjmp(fault.jmp, 0))
+		w.win = job->box->win + i;
+		if (w.win->addr && !touch_try(job->res->seen + i, w.win->addr,
+					      hash_one, &w))
 			break;
-		fault.armed = 1;
-		hash_window(job, win);
-		fault.armed = 0;
 	}
 	return job->res->ret;
 }
@@ -380,7 +319,7 @@ void oracle_work(struct oracle *o, unsigned int world, unsigned int slot)
 	};
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	catch_faults();
+	touch_catch();
 	/* Not @cmd: the first command may be there already. */
 	for (;;) {
 		__u32 done = box->done;

@@ -5,8 +5,6 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 #include <linux/userfaultfd.h>
@@ -37,70 +35,6 @@ static __s64 result(__s64 ret)
 }
 
 /* --- accesses that may fault -------------------------------------------- */
-
-static struct {
-	sigjmp_buf jmp;
-	sig_atomic_t armed;
-	struct fz_seen *seen;
-	char *base;
-} fault;
-
-static void on_fault(int sig, siginfo_t *si, void *ctx)
-{
-	(void)ctx;
-	if (!fault.armed) {
-		/* A bug of the fuzzer: again, and die of it. */
-		signal(sig, SIG_DFL);
-		return;
-	}
-	fault.armed = 0;
-	fault.seen->sig = sig;
-	fault.seen->code = si->si_code;
-	fault.seen->addr = (char *)si->si_addr - fault.base;
-	siglongjmp(fault.jmp, 1);
-}
-
-/* SA_NODEFER, or each access would have to restore the signal mask. */
-void fz_catch_faults(void)
-{
-	struct sigaction sa = {
-		.sa_sigaction = on_fault,
-		.sa_flags = SA_SIGINFO | SA_NODEFER,
-	};
-
-	sigaction(SIGSEGV, &sa, NULL);
-	sigaction(SIGBUS, &sa, NULL);
-}
-
-static __u64 do_touch(char *at, __u32 how, __u64 stamp)
-{
-	switch (how) {
-	case TOUCH_LOAD8:
-		return __atomic_load_n((__u64 *)at, __ATOMIC_SEQ_CST);
-	case TOUCH_STORE8:
-		__atomic_store_n((__u64 *)at, stamp, __ATOMIC_SEQ_CST);
-		return stamp;
-	case TOUCH_LOAD1:
-		return __atomic_load_n((__u8 *)at, __ATOMIC_SEQ_CST);
-	default:
-		__atomic_store_n((__u8 *)at, (__u8)stamp, __ATOMIC_SEQ_CST);
-		return (__u8)stamp;
-	}
-}
-
-static void touch(struct fz_seen *seen, char *base, char *at, __u32 how,
-		  __u64 stamp)
-{
-	fault.seen = seen;
-	fault.base = base;
-	if (sigsetjmp(fault.jmp, 0))
-		return;
-	fault.armed = 1;
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	seen->val = do_touch(at, how, stamp);
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	fault.armed = 0;
-}
 
 /* Bytes would tear the values that are looked at while all race. */
 static __u32 how_to(const struct fz_op *op)
@@ -198,7 +132,7 @@ static __s64 do_wmap(struct fz_job *job)
 static __s64 reuse(struct fz_job *job, struct fz_win *win)
 {
 	struct fz_win old = *win;
-	struct fz_seen *seen = job->res->seen;
+	struct touch_seen *seen = job->res->seen;
 	__u64 off = V(job->op, OFF) * FZ_PAGE;
 	char *at = old.addr, *got;
 

@@ -152,7 +152,7 @@ static noreturn void work(__u32 w)
 	__u32 done = box->done;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	fz_catch_faults();
+	touch_catch();
 	if (w == FZ_MAKER)
 		cg_enter(&fz_cg);
 	else

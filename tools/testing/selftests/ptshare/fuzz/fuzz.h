@@ -36,6 +36,7 @@
 
 #include "../cg.h"
 #include "../ptshare_util.h"
+#include "../touch.h"
 
 #define FZ_PAGE		4096ULL
 #define FZ_GIB		0x40000000ULL
@@ -136,8 +137,7 @@ enum fz_padvise {
 	PADVS,
 };
 
-/* F_KIND of OP_TOUCH and OP_PTOUCH */
-enum fz_touch { TOUCH_LOAD8, TOUCH_STORE8, TOUCH_LOAD1, TOUCH_STORE1, TOUCHES };
+/* F_KIND of OP_TOUCH and OP_PTOUCH is an enum touch_how. */
 /* F_AT: the address as its offset modulo 1 GiB, modulo 2 MiB, or not. */
 enum fz_at { AT_GIB, AT_2MIB, AT_ODD, AT_ANY, ATS };
 enum fz_by { BY_SELF, BY_CHILD, BYS };
@@ -160,12 +160,6 @@ struct fz_prog {
 
 /* --- results ------------------------------------------------------------ */
 
-struct fz_seen {
-	__s32 sig, code;
-	__u64 addr;		/* from the start of the mapping */
-	__u64 val;
-};
-
 struct fz_res {
 	__s64 ret;		/* -errno or what the call returned */
 	__u32 failed;		/* PROTECT */
@@ -175,7 +169,7 @@ struct fz_res {
 	__u32 fresh;		/* code or results not seen before */
 	__u32 pid;
 	struct ptshare_info info;
-	struct fz_seen seen[FZ_TOUCHES];
+	struct touch_seen seen[FZ_TOUCHES];
 	/* What is above is cleared before each operation. */
 	struct ptshare_region region[FZ_TOLD];
 	struct ptshare_scan_region told[FZ_TOLD];
@@ -298,7 +292,6 @@ __s64 fz_do_file(struct fz_job *job);
 __s64 fz_do_system(struct fz_job *job);
 void fz_do_reset(struct fz_box *box);
 int fz_do_make(void);
-void fz_catch_faults(void);
 /* Touches @nr places of @win; the first @nr of @seen tell. */
 void fz_touch_all(struct fz_job *job, const struct fz_win *win, __u64 off);
 /* What operation @step stores: @i counts words. */

@@ -35,7 +35,7 @@ static bool same_ret(const struct fz_want *want, const struct fz_res *res)
 
 static bool same_seen(const struct fz_want *want, const struct fz_res *res)
 {
-	const struct fz_seen *a, *b;
+	const struct touch_seen *a, *b;
 	__u32 i;
 
 	for (i = 0; i < want->nr_seen; i++) {

@@ -285,7 +285,7 @@ static void do_pmap(struct fz_model *m, const struct fz_op *op,
 }
 
 static bool touch_plain(struct fz_model *m, const struct fz_op *op, __u32 step,
-			__u32 page, __u64 stamp, struct fz_seen *seen)
+			__u32 page, __u64 stamp, struct touch_seen *seen)
 {
 	struct fz_writer by = { .pid = m->pid[V(op, W)], .dry = true };
 	__u32 file = m->plain[V(op, W)].c, how = V(op, KIND);
@@ -474,7 +474,7 @@ static void refused(const struct fz_op *op, const struct fz_model *m,
 	}
 	want->nr_seen = 1;
 	want->cmp = CMP_SEEN;
-	want->res.seen[0] = (struct fz_seen) {
+	want->res.seen[0] = (struct touch_seen) {
 		.sig = SIGBUS, .code = BUS_ADRERR,
 		.addr = (V(op, OFF) - win->start) * FZ_PAGE + byte,
 	};

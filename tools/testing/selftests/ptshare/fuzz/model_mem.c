@@ -156,14 +156,14 @@ static bool settle(struct fz_model *m, const struct fz_op *op, __u32 step,
 
 /* --- stores and loads --------------------------------------------------- */
 
-static void seen_signal(struct fz_seen *seen, int sig, int code, __u64 addr)
+static void seen_signal(struct touch_seen *seen, int sig, int code, __u64 addr)
 {
 	seen->sig = sig;
 	seen->code = code;
 	seen->addr = addr;
 }
 
-static void touch_bytes(struct fz_seen *seen, __u8 *at, __u32 how, __u64 stamp)
+static void touch_bytes(struct touch_seen *seen, __u8 *at, __u32 how, __u64 stamp)
 {
 	__u32 len = how >= TOUCH_LOAD1 ? 1 : 8;
 
@@ -181,7 +181,7 @@ static struct fz_writer user(const struct fz_model *m, const struct fz_op *op)
 
 static void touch_one(struct fz_model *m, const struct fz_op *op,
 		      const struct run *run, __u32 start, __u64 stamp,
-		      struct fz_seen *seen)
+		      struct touch_seen *seen)
 {
 	__u64 addr = run->off - start * FZ_PAGE;
 	enum fz_verdict verdict = FZ_GO;
