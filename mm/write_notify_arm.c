@@ -214,42 +214,45 @@ static void protect_migrating_pmd(struct vm_area_struct *vma,
 
 /*
  * A huge entry goes read-only whole, also for pages that are not armed: it is
- * split at the first write, by who writes. Returns false if it is none.
+ * split at the first write, by who writes. Returns false if there is a table.
+ *
+ * mremap() takes a huge entry out of one mapping and puts it into another with
+ * the locks of both held: only under the lock is an entry known to be empty.
  */
 static bool protect_huge(struct mmu_gather *tlb, struct vm_area_struct *vma,
 			 pmd_t *pmdp, unsigned long addr)
 {
-	spinlock_t *ptl = pmd_lockptr(vma->vm_mm, pmdp);
 	unsigned long haddr = addr & HPAGE_PMD_MASK;
 	pmd_t pmd = pmdp_get_lockless(pmdp);
+	bool table = false;
+	spinlock_t *ptl;	/* of @pmdp */
 
-	if (!is_swap_pmd(pmd) && !pmd_trans_huge(pmd))
+	if (pmd_present(pmd) && !pmd_leaf(pmd))
 		return false;
-	spin_lock(ptl);
+	ptl = pmd_lock(vma->vm_mm, pmdp);
 	pmd = *pmdp;
-	if (!is_swap_pmd(pmd) && !pmd_trans_huge(pmd)) {
-		spin_unlock(ptl);
-		return false;
-	}
-	if (!pmd_present(pmd)) {
+	if (is_swap_pmd(pmd)) {
 		protect_migrating_pmd(vma, addr, pmdp, pmd);
-	} else if (pmd_write(pmd)) {
-		pmd = pmdp_invalidate_ad(vma, haddr, pmdp);
-		set_pmd_at(vma->vm_mm, haddr, pmdp, pmd_wrprotect(pmd));
-		tlb_flush_pmd_range(tlb, haddr, HPAGE_PMD_SIZE);
+	} else if (pmd_trans_huge(pmd)) {
+		if (pmd_write(pmd)) {
+			pmd = pmdp_invalidate_ad(vma, haddr, pmdp);
+			set_pmd_at(vma->vm_mm, haddr, pmdp, pmd_wrprotect(pmd));
+			tlb_flush_pmd_range(tlb, haddr, HPAGE_PMD_SIZE);
+		}
+	} else {
+		table = !pmd_none(pmd);
 	}
 	spin_unlock(ptl);
-	return true;
+	return !table;
 }
 
 /* From a huge entry to a table or back: a few times at most. */
 static void protect_pmd(struct mmu_gather *tlb, struct vm_area_struct *vma,
 			pmd_t *pmd, unsigned long addr, unsigned long end)
 {
-	while (!pmd_none(pmdp_get_lockless(pmd)))
-		if (protect_huge(tlb, vma, pmd, addr) ||
-		    protect_ptes(tlb, vma, pmd, addr, end))
-			return;
+	while (!protect_huge(tlb, vma, pmd, addr) &&
+	       !protect_ptes(tlb, vma, pmd, addr, end))
+		;
 }
 
 static void protect_vma(struct vm_area_struct *vma, unsigned long addr,

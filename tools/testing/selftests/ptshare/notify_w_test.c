@@ -404,6 +404,14 @@ static bool is_quick(int how)
 	return how == BY_ZAP || how == BY_MOVE;
 }
 
+/* A huge entry that is moved is in neither place for an instant only. */
+static int rounds_of(int how)
+{
+	if (how == BY_MREMAP)
+		return 200;
+	return is_quick(how) ? 60 : 5;
+}
+
 static void try_store(struct attacker *a, char *map)
 {
 	if (map == MAP_FAILED)
@@ -489,7 +497,7 @@ static void arm_against(struct __test_metadata *_metadata, bool huge,
 	unsigned int stores;
 	__u64 before;
 	char *map;
-	int i, nfd, rounds = is_quick(how) ? 60 : 5;
+	int i, nfd, rounds = rounds_of(how);
 
 	a.board = mmap(NULL, pts_psz, PTS_RW, MAP_SHARED | MAP_ANONYMOUS, -1,
 		       0);
