@@ -247,7 +247,7 @@ static inline unsigned long ptshare_host_addr(const struct vm_area_struct *vma,
 }
 
 /*
- * Upper tables without a lock. Those of cmm are there as long as windows are;
+ * Upper tables without a lock. Those of cmm are there as long as files are;
  * those of a window for who holds a lock of its VMA or finds it in i_mmap.
  */
 static inline pud_t *ptshare_walk_pud(struct mm_struct *mm, unsigned long addr)
@@ -283,6 +283,18 @@ static inline pmd_t *ptshare_walk_pmd(struct mm_struct *cmm,
 	if (pud_none(pud) || pud_leaf(pud))
 		return NULL;
 	return pmd_offset(pudp, haddr);
+}
+
+/* As ptshare_walk_pmd() of cmm, but shorter in the GiB that was linked last. */
+static inline pmd_t *ptshare_window_pmd(const struct ptshare_window *window,
+					struct mm_struct *cmm,
+					unsigned long haddr)
+{
+	struct ptshare_slot *slot = window ? READ_ONCE(window->slot) : NULL;
+
+	if (slot && slot->index == haddr >> PUD_SHIFT)
+		return slot->table + pmd_index(haddr);
+	return ptshare_walk_pmd(cmm, haddr);
 }
 
 static inline struct ptshare_gate *ptshare_gate_of(struct ptshare *pt,
@@ -377,6 +389,10 @@ unsigned long ptshare_count_mirrors(struct ptshare *pt);
 bool ptshare_peek(struct mm_struct *cmm, unsigned long haddr, bool write);
 bool ptshare_peek_slot(struct ptshare_window *window, unsigned long haddr,
 		       bool write, bool *linked);
+
+/* ptshare_upgrade.c */
+bool ptshare_upgrade(struct vm_area_struct *host,
+		     struct ptshare_window *window, unsigned long haddr);
 
 /* ptshare_link.c */
 void ptshare_links_init(struct ptshare *pt);

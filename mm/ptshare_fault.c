@@ -98,6 +98,47 @@ static bool host_permits(const struct vm_area_struct *host, unsigned int flags)
 }
 
 /*
+ * A store that waited may have been let through. Without any lock of the window,
+ * which may be gone: what the container has at that address by now is made
+ * writable, if it may be. That spares the store a second fault.
+ */
+static vm_fault_t host_complete(struct mm_struct *cmm, unsigned long haddr)
+{
+	struct vm_area_struct *host = lock_vma_under_rcu(cmm, haddr);
+	bool done;
+
+	if (!host)
+		return VM_FAULT_RETRY;
+	done = (host->vm_flags & VM_WRITE) && vma_write_notify(host) &&
+	       ptshare_upgrade(host, NULL, haddr);
+	vma_end_read(host);
+	return done ? VM_FAULT_COMPLETED : VM_FAULT_RETRY;
+}
+
+/* Gives up both locks, and sleeps until the page is decided. */
+static vm_fault_t window_sleep(struct vm_area_struct *vma,
+			       struct vm_area_struct *host,
+			       unsigned long address, unsigned int flags)
+{
+	unsigned long haddr = ptshare_host_addr(vma, address) & PAGE_MASK;
+	struct mm_struct *mm = vma->vm_mm, *cmm = host->vm_mm;
+	struct file *backing = get_file(host->vm_file);
+	pgoff_t index = linear_page_index(host, haddr);
+	struct file *container = get_file(vma->vm_file);
+	vm_fault_t ret;
+
+	host_unlock(cmm, host, flags);
+	window_unlock(vma, flags);
+	ret = wn_fault_sleep(wn_find(backing->f_mapping), index, address, flags,
+			     mm);
+	fput(backing);
+	if (!ret)
+		ret = host_complete(cmm, haddr);
+	fput(container);
+	return ret;
+}
+
+/*
  * May the region's file be written there? Asked here and not below, where the
  * address of the access is not known, and not both locks can be given up.
  */
@@ -105,32 +146,24 @@ static vm_fault_t window_ask(struct vm_area_struct *vma,
 			     struct vm_area_struct *host, unsigned long address,
 			     unsigned int flags)
 {
+	struct write_notify *wn = wn_find(host->vm_file->f_mapping);
 	pgoff_t index = linear_page_index(host, ptshare_host_addr(vma, address));
-	struct mm_struct *mm = vma->vm_mm, *cmm = host->vm_mm;
-	struct write_notify *wn;
-	struct file *file;
 	vm_fault_t ret;
 
-	wn = wn_get(host->vm_file->f_mapping, false);
 	if (!wn)
 		return 0;
 	ret = wn_fault_ask(wn, index, address, flags);
-	if (ret != VM_FAULT_RETRY || (flags & FAULT_FLAG_RETRY_NOWAIT)) {
-		if (ret)
-			host_unlock(cmm, host, flags);
-		return ret;
-	}
-	file = get_file(host->vm_file);
-	host_unlock(cmm, host, flags);
-	window_unlock(vma, flags);
-	ret = wn_fault_sleep(wn, index, address, flags, mm);
-	fput(file);
+	if (ret == VM_FAULT_RETRY && !(flags & FAULT_FLAG_RETRY_NOWAIT))
+		return window_sleep(vma, host, address, flags);
+	if (ret)
+		host_unlock(host->vm_mm, host, flags);
 	return ret;
 }
 
 /*
  * Makes cmm have the page. Returns with the window's lock held, unless it
- * returns VM_FAULT_RETRY to a fault that may be retried later.
+ * returns VM_FAULT_COMPLETED, or VM_FAULT_RETRY to a fault that may be retried
+ * later.
  */
 static vm_fault_t host_fault(struct vm_area_struct *vma, unsigned long address,
 			     unsigned int flags)
@@ -153,6 +186,11 @@ static vm_fault_t host_fault(struct vm_area_struct *vma, unsigned long address,
 		ret = window_ask(vma, host, address, flags);
 		if (ret)
 			return ret;
+		if (ptshare_upgrade(host, READ_ONCE(vma->vm_private_data),
+				    haddr)) {
+			host_unlock(pt->cmm, host, flags);
+			return 0;
+		}
 	}
 
 	old = ptshare_charge_begin(pt);
@@ -165,6 +203,8 @@ static vm_fault_t host_fault(struct vm_area_struct *vma, unsigned long address,
 		host_unlock(pt->cmm, host, flags);
 	if ((ret & VM_FAULT_RETRY) && !nowait)
 		window_unlock(vma, flags);
+	/* That was cmm's lock, not the window's. */
+	ret &= ~VM_FAULT_COMPLETED;
 
 	/*
 	 * There is no memory: the group that pays is full, and killing somebody
@@ -256,7 +296,7 @@ vm_fault_t ptshare_fault(struct vm_area_struct *vma, unsigned long address,
 	if (err == -ENOENT) {
 		ret = host_fault(vma, address, flags);
 		trace_ptshare_fault(ino, haddr, flags, ret);
-		if (ret & (VM_FAULT_ERROR | VM_FAULT_RETRY))
+		if (ret & (VM_FAULT_ERROR | VM_FAULT_RETRY | VM_FAULT_COMPLETED))
 			return ret;
 		if (linked)
 			return ret & VM_FAULT_MAJOR;

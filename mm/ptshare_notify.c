@@ -27,6 +27,8 @@
 /* Whoever may not stop others for ever may not for longer than this. */
 #define MAX_TIMEOUT_NS		(3600ULL * NSEC_PER_SEC)
 #define SEGMENTS_AT_FIRST	16
+/* Ranges to look at before the layout is asked which one it is. */
+#define RESOLVE_TRIES		8
 
 struct ptshare_watch *ptshare_watch_create(struct ptshare *pt,
 					   unsigned int queue_len)
@@ -134,7 +136,7 @@ static struct wn_segment vma_segment(struct vm_area_struct *vma,
 
 	return (struct wn_segment) {
 		.file	= vma->vm_file,
-		.wn	= wn_get(vma->vm_file->f_mapping, false),
+		.wn	= wn_find(vma->vm_file->f_mapping),
 		.first	= linear_page_index(vma, from),
 		.last	= linear_page_index(vma, to - PAGE_SIZE),
 		.offset	= from - PTSHARE_BASE,
@@ -259,7 +261,7 @@ static int arm_prepare(struct ptshare_segments *segs,
 	for (seg = segs->seg; seg < segs->seg + segs->nr && !err; seg++)
 		err = arm_check_file(seg->file, arm);
 	for (seg = segs->seg; seg < segs->seg + segs->nr && !err; seg++) {
-		seg->wn = wn_get(seg->file->f_mapping, true);
+		seg->wn = wn_get(seg->file->f_mapping);
 		err = seg->wn ? wn_enable(seg->wn) : -ENOMEM;
 	}
 	return err;
@@ -514,9 +516,9 @@ int ptshare_watch_arm(struct ptshare_watch *watch, struct ptshare_arm *arm)
 
 /* --- RESOLVE ---------------------------------------------------------------- */
 
-/* Does the queue have all pages? *@armed: is the next write to one caught? */
+/* Does the queue have all pages? */
 static bool resolve_check(const struct wn_segment *seg,
-			  const struct wn_queue *queue, bool *armed)
+			  const struct wn_queue *queue)
 {
 	struct write_notify *wn = seg->wn;
 	pgoff_t index = seg->first, to;
@@ -529,11 +531,9 @@ static bool resolve_check(const struct wn_segment *seg,
 			spin_unlock(&wn->lock);
 			break;
 		}
-		to = min(seg->last, index | (WN_CHUNK_PAGES - 1));
-		to = min(to, range->it.last);
-		*armed = *armed || wn_any_armed(wn, index, to);
+		to = range->it.last;
 		spin_unlock(&wn->lock);
-		if (to == seg->last)
+		if (to >= seg->last)
 			return true;
 		index = to + 1;
 		cond_resched();
@@ -541,15 +541,12 @@ static bool resolve_check(const struct wn_segment *seg,
 	return false;
 }
 
-static u64 resolve_apply(const struct wn_segment *seg, u32 action,
-			 struct list_head *spares)
+static u64 disarm_segment(const struct wn_segment *seg,
+			  struct list_head *spares)
 {
 	struct wn_range *range;
 	u64 woken = 0;
 
-	if (action != PTSHARE_DISARM)
-		return wn_resolve(seg->wn, seg->first, seg->last,
-				  action == PTSHARE_ALLOW);
 	do {
 		spin_lock(&seg->wn->lock);
 		range = wn_first_range(seg->wn, seg->first, seg->last);
@@ -561,26 +558,90 @@ static u64 resolve_apply(const struct wn_segment *seg, u32 action,
 	return woken;
 }
 
-static int resolve_locked(struct ptshare_watch *watch,
-			  const struct ptshare_segments *segs,
-			  struct ptshare_resolve *resolve)
+static int disarm_segments(const struct ptshare_segments *segs,
+			   struct ptshare_resolve *resolve)
 {
 	LIST_HEAD(spares);
-	bool armed = false;
 	unsigned int i;
-	int err = 0;
+	int err;
 
-	for (i = 0; i < segs->nr; i++)
-		if (!resolve_check(&segs->seg[i], watch->queue, &armed))
-			return -ENOENT;
-	if (!armed && resolve->action != PTSHARE_DISARM)
-		return -ENOENT;
-	if (resolve->action == PTSHARE_DISARM)
-		err = wn_alloc_spares(&spares, WN_CLAIM_SPARES * segs->nr);
+	err = wn_alloc_spares(&spares, WN_CLAIM_SPARES * segs->nr);
 	for (i = 0; i < segs->nr && !err; i++)
-		resolve->woken += resolve_apply(&segs->seg[i], resolve->action,
-						&spares);
+		resolve->woken += disarm_segment(&segs->seg[i], &spares);
 	wn_free_ranges(&spares);
+	return err;
+}
+
+static int resolve_segments(struct ptshare_watch *watch,
+			    const struct ptshare_segments *segs,
+			    struct ptshare_resolve *resolve)
+{
+	const struct wn_segment *seg;
+	bool armed = false;
+
+	for (seg = segs->seg; seg < segs->seg + segs->nr; seg++)
+		if (!resolve_check(seg, watch->queue))
+			return -ENOENT;
+	if (resolve->action == PTSHARE_DISARM)
+		return disarm_segments(segs, resolve);
+	for (seg = segs->seg; seg < segs->seg + segs->nr; seg++)
+		resolve->woken += wn_resolve(seg->wn, seg->first, seg->last,
+					     resolve->action == PTSHARE_ALLOW,
+					     &armed);
+	return armed ? 0 : -ENOENT;
+}
+
+/* The range that has all of it, and goes to the head of the list. */
+static struct wn_range *resolve_range(struct ptshare_watch *watch,
+				      const struct ptshare_resolve *resolve)
+{
+	struct list_head *ranges = wn_queue_ranges(watch->queue);
+	u64 end = resolve->offset + resolve->length;
+	struct wn_range *range;
+	unsigned int tries = 0;
+
+	list_for_each_entry(range, ranges, node) {
+		if (range->offset <= resolve->offset &&
+		    end <= wn_range_offset(range, range->it.last + 1)) {
+			list_move(&range->node, ranges);
+			return range;
+		}
+		if (++tries == RESOLVE_TRIES)
+			break;
+	}
+	return NULL;
+}
+
+/*
+ * Somebody waits for most of these calls: what is within one range needs no look
+ * at the layout. A range is dropped by who changes that, under notify_mutex.
+ */
+static int resolve_locked(struct ptshare_watch *watch,
+			  struct ptshare_resolve *resolve)
+{
+	struct wn_range *range = NULL;
+	struct ptshare_segments segs;
+	bool armed = false;
+	pgoff_t first;
+	int err;
+
+	if (resolve->action != PTSHARE_DISARM)
+		range = resolve_range(watch, resolve);
+	if (range) {
+		first = range->it.start +
+			((resolve->offset - range->offset) >> PAGE_SHIFT);
+		resolve->woken = wn_resolve(range->wn, first, first - 1 +
+					    (resolve->length >> PAGE_SHIFT),
+					    resolve->action == PTSHARE_ALLOW,
+					    &armed);
+		return armed ? 0 : -ENOENT;
+	}
+	err = ptshare_segments_get(watch->pt, &segs, resolve->offset,
+				   resolve->length, true);
+	if (err)
+		return err;
+	err = resolve_segments(watch, &segs, resolve);
+	ptshare_segments_put(&segs);
 	return err;
 }
 
@@ -596,7 +657,6 @@ int ptshare_watch_resolve(struct ptshare_watch *watch,
 			  struct ptshare_resolve *resolve)
 {
 	struct ptshare *pt = watch->pt;
-	struct ptshare_segments segs;
 	int err;
 
 	err = ptshare_check_range(pt, resolve->offset, resolve->length);
@@ -607,12 +667,7 @@ int ptshare_watch_resolve(struct ptshare_watch *watch,
 	resolve->woken = 0;
 	if (mutex_lock_killable(&pt->notify_mutex))
 		return -EINTR;
-	err = ptshare_segments_get(pt, &segs, resolve->offset, resolve->length,
-				   true);
-	if (!err) {
-		err = resolve_locked(watch, &segs, resolve);
-		ptshare_segments_put(&segs);
-	}
+	err = resolve_locked(watch, resolve);
 	mutex_unlock(&pt->notify_mutex);
 	return err;
 }

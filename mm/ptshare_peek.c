@@ -2,7 +2,7 @@
 /*
  * ptshare peeks: what the entries of cmm say, read without any lock.
  *
- * Owns nothing. A PMD table of cmm stays while there are windows; a PTE table
+ * Owns nothing. A PMD table of cmm stays while there are files; a PTE table
  * may be on its way out, and goes by RCU.
  */
 #include <linux/mm.h>

@@ -46,26 +46,24 @@ static void wn_put(struct write_notify *wn)
 }
 
 /**
- * wn_get - the state of a file
+ * wn_get - the state of a file, made if it is not there
  * @mapping: of a shmem file, of which the caller holds a reference
- * @create: make it if it is not there
  *
  * It lives as long as the inode does.
  *
- * Return: the state; NULL if there is none or no memory for one.
+ * Return: the state; NULL without memory.
  */
-struct write_notify *wn_get(struct address_space *mapping, bool create)
+struct write_notify *wn_get(struct address_space *mapping)
 {
-	struct write_notify **slot = &SHMEM_I(mapping->host)->write_notify;
-	struct write_notify *wn, *old;
+	struct write_notify *wn = wn_find(mapping), *old;
 
-	wn = smp_load_acquire(slot); /* with the cmpxchg below */
-	if (wn || !create)
+	if (wn)
 		return wn;
 	wn = wn_alloc(mapping);
 	if (!wn)
 		return NULL;
-	old = cmpxchg(slot, NULL, wn);
+	/* Pairs with the acquire in wn_find(). */
+	old = cmpxchg(&SHMEM_I(mapping->host)->write_notify, NULL, wn);
 	if (old)
 		wn_put(wn);
 	return old ?: wn;
@@ -207,30 +205,26 @@ static enum wn_verdict judge(const struct wn_range *range,
 /**
  * wn_grant - let pages be written
  * @wn: the file
- * @range: that has them all
+ * @chunk: that has them all
  * @index: first page
- * @nr: pages, all in one chunk, all armed
- * @access: for the event; NULL for none
+ * @nr: pages, all armed
  *
  * Context: under wn->lock.
  * Return: writers that waited.
  */
-unsigned long wn_grant(struct write_notify *wn, struct wn_range *range,
-		       pgoff_t index, unsigned long nr,
-		       const struct wn_access *access)
+unsigned long wn_grant(struct write_notify *wn, struct wn_chunk *chunk,
+		       pgoff_t index, unsigned long nr)
 {
-	struct wn_chunk *chunk = wn_chunk_at(wn, index);
 	unsigned int first = index % WN_CHUNK_PAGES, bit;
 
 	lockdep_assert_held(&wn->lock);
-	bitmap_set(chunk->written, first, nr);
-	bitmap_clear(chunk->told, first, nr);
-	for (bit = first; bit < first + nr; bit++)
+	for (bit = first; bit < first + nr; bit++) {
+		__set_bit(bit, chunk->written);
+		__clear_bit(bit, chunk->told);
 		clear_bit(bit, chunk->armed);
-	if (access)
-		wn_queue_add(range, PTSHARE_EVENT_WRITE, access->flags |
-			     (access->late ? PTSHARE_EVENT_F_TIMEOUT : 0),
-			     index, nr, access->addr);
+	}
+	if (!wn->nr_waiters && xa_empty(&wn->deadlines))
+		return 0;
 	return wn_wake(wn, index, index + nr - 1, WN_GO);
 }
 
@@ -256,11 +250,27 @@ static unsigned long armed_run(const struct wn_range *range,
 	return min_t(unsigned long, end - first, last - index + 1);
 }
 
-/*
- * As wn_ask(), of one chunk: @index goes to the first page not asked about.
- */
-enum wn_verdict wn_ask_locked(struct write_notify *wn, pgoff_t *index,
-			      pgoff_t last, const struct wn_access *access)
+/* Armed pages of one range and chunk: all of them are granted, or none. */
+static enum wn_verdict ask_run(struct write_notify *wn, struct wn_range *range,
+			       struct wn_chunk *chunk, pgoff_t index,
+			       unsigned long nr, const struct wn_access *access)
+{
+	enum wn_verdict verdict = judge(range, access);
+	u16 late = access->late ? PTSHARE_EVENT_F_TIMEOUT : 0;
+
+	if (verdict == WN_FAIL)
+		refuse(range, chunk, index, access);
+	if (verdict == WN_GO) {
+		wn_queue_add(range, PTSHARE_EVENT_WRITE, access->flags | late,
+			     index, nr, access->addr);
+		wn_grant(wn, chunk, index, nr);
+	}
+	return verdict;
+}
+
+/* As wn_ask(), of one chunk: @index goes to the first page not asked about. */
+static enum wn_verdict ask_chunk(struct write_notify *wn, pgoff_t *index,
+				 pgoff_t last, const struct wn_access *access)
 {
 	struct wn_chunk *chunk = wn_chunk_at(wn, *index);
 	pgoff_t base = *index & ~(WN_CHUNK_PAGES - 1);
@@ -277,16 +287,64 @@ enum wn_verdict wn_ask_locked(struct write_notify *wn, pgoff_t *index,
 			break;
 		*index = base + bit;
 		range = wn_first_range(wn, *index, *index);
-		verdict = judge(range, access);
-		if (verdict == WN_FAIL)
-			refuse(range, chunk, *index, access);
+		nr = armed_run(range, chunk, *index, end);
+		verdict = ask_run(wn, range, chunk, *index, nr, access);
 		if (verdict != WN_GO)
 			return verdict;
-		nr = armed_run(range, chunk, *index, end);
-		wn_grant(wn, range, *index, nr, access);
 	}
 	*index = end + 1;
 	return WN_GO;
+}
+
+static bool chunk_armed(const struct wn_chunk *chunk, pgoff_t index)
+{
+	return chunk && test_bit(index % WN_CHUNK_PAGES, chunk->armed);
+}
+
+/* Of one page. */
+enum wn_verdict wn_ask_locked(struct write_notify *wn, pgoff_t index,
+			      const struct wn_access *access)
+{
+	struct wn_chunk *chunk = wn_chunk_at(wn, index);
+
+	lockdep_assert_held(&wn->lock);
+	if (!chunk_armed(chunk, index))
+		return WN_GO;
+	return ask_run(wn, wn_first_range(wn, index, index), chunk, index, 1,
+		       access);
+}
+
+/**
+ * wn_ask_page - may a page be written?
+ * @wn: the file
+ * @index: the page
+ * @access: who writes, and how
+ *
+ * Most faults find that it is not armed, and take no lock that others need. Who
+ * relies on the answer has a lock that ARM takes after it has set the bit; that
+ * of a page table may be new, see write_notify_armed().
+ *
+ * Context: does not sleep.
+ */
+enum wn_verdict wn_ask_page(struct write_notify *wn, pgoff_t index,
+			    const struct wn_access *access)
+{
+	enum wn_verdict verdict = WN_GO;
+	struct wn_chunk *chunk;
+
+	smp_mb(); /* pairs with wn_protect() */
+	rcu_read_lock();
+	chunk = wn_chunk_at(wn, index);
+	if (chunk_armed(chunk, index)) {
+		spin_lock(&wn->lock);
+		/* No bit of a chunk that was taken away meanwhile is set. */
+		if (chunk_armed(chunk, index))
+			verdict = ask_run(wn, wn_first_range(wn, index, index),
+					  chunk, index, 1, access);
+		spin_unlock(&wn->lock);
+	}
+	rcu_read_unlock();
+	return verdict;
 }
 
 /* Is there somebody to decide about a page? Records nothing. */
@@ -296,8 +354,7 @@ static bool wn_must_wait(struct write_notify *wn, pgoff_t index,
 	bool wait;
 
 	spin_lock(&wn->lock);
-	wait = wn_first_range(wn, index, index) &&
-	       wn_any_armed(wn, index, index) &&
+	wait = chunk_armed(wn_chunk_at(wn, index), index) &&
 	       judge(wn_first_range(wn, index, index), access) == WN_WAIT;
 	spin_unlock(&wn->lock);
 	return wait;
@@ -320,6 +377,11 @@ enum wn_verdict wn_ask(struct write_notify *wn, pgoff_t *index, pgoff_t last,
 	enum wn_verdict verdict;
 	struct wn_range *range;
 
+	if (*index == last) {
+		verdict = wn_ask_page(wn, last, access);
+		*index += verdict == WN_GO;
+		return verdict;
+	}
 	do {
 		spin_lock(&wn->lock);
 		range = wn_first_range(wn, *index, last);
@@ -329,13 +391,30 @@ enum wn_verdict wn_ask(struct write_notify *wn, pgoff_t *index, pgoff_t last,
 			return WN_GO;
 		}
 		*index = max(*index, range->it.start);
-		verdict = wn_ask_locked(wn, index, last, access);
+		verdict = ask_chunk(wn, index, last, access);
 		spin_unlock(&wn->lock);
 		if (verdict != WN_GO || *index > last)
 			break;
 		cond_resched();
 	} while (1);
 	return verdict;
+}
+
+/* Under RCU. */
+static bool any_armed(struct write_notify *wn, pgoff_t index, pgoff_t last)
+{
+	struct wn_chunk *chunk;
+	unsigned long bit, nr;
+
+	for (; index <= last; index += nr) {
+		chunk = wn_chunk_at(wn, index);
+		bit = index % WN_CHUNK_PAGES;
+		nr = min(last - index + 1, WN_CHUNK_PAGES - bit);
+		if (chunk && find_next_bit(chunk->armed, bit + nr, bit) <
+			     bit + nr)
+			return true;
+	}
+	return false;
 }
 
 /**
@@ -349,12 +428,9 @@ enum wn_verdict wn_ask(struct write_notify *wn, pgoff_t *index, pgoff_t last,
 bool write_notify_armed(struct vm_area_struct *vma, unsigned long addr,
 			unsigned int nr_pages)
 {
-	struct write_notify *wn = wn_get(vma->vm_file->f_mapping, false);
+	struct write_notify *wn = wn_find(vma->vm_file->f_mapping);
 	pgoff_t index = linear_page_index(vma, addr);
-	pgoff_t last = index + nr_pages - 1;
-	struct wn_chunk *chunk;
-	unsigned long bit, nr;
-	bool armed = false;
+	bool armed;
 
 	if (!wn)
 		return false;
@@ -364,13 +440,10 @@ bool write_notify_armed(struct vm_area_struct *vma, unsigned long addr,
 	 */
 	smp_mb();
 	rcu_read_lock();
-	for (; index <= last && !armed; index += nr) {
-		chunk = wn_chunk_at(wn, index);
-		bit = index % WN_CHUNK_PAGES;
-		nr = min(last - index + 1, WN_CHUNK_PAGES - bit);
-		armed = chunk && find_next_bit(chunk->armed, bit + nr, bit) <
-				 bit + nr;
-	}
+	if (nr_pages == 1)
+		armed = chunk_armed(wn_chunk_at(wn, index), index);
+	else
+		armed = any_armed(wn, index, index + nr_pages - 1);
 	rcu_read_unlock();
 	return armed;
 }
@@ -393,7 +466,7 @@ static const struct wn_access by_syscall = {
  */
 int write_notify_begin(struct folio *folio, loff_t pos, size_t len)
 {
-	struct write_notify *wn = wn_get(folio->mapping, false);
+	struct write_notify *wn = wn_find(folio->mapping);
 	pgoff_t index = pos >> PAGE_SHIFT;
 	pgoff_t last = (pos + len - 1) >> PAGE_SHIFT;
 
@@ -421,7 +494,7 @@ int write_notify_begin(struct folio *folio, loff_t pos, size_t len)
  */
 int write_notify_fill(struct address_space *mapping, pgoff_t index)
 {
-	struct write_notify *wn = wn_get(mapping, false);
+	struct write_notify *wn = wn_find(mapping);
 	struct wn_access access = by_syscall;
 
 	access.nosleep = true;
@@ -479,7 +552,7 @@ ssize_t write_notify_resume(struct kiocb *iocb, struct iov_iter *from,
 			    ssize_t (*write)(struct kiocb *iocb,
 					     struct iov_iter *from))
 {
-	struct write_notify *wn = wn_get(iocb->ki_filp->f_mapping, false);
+	struct write_notify *wn = wn_find(iocb->ki_filp->f_mapping);
 	struct wn_access access = by_syscall;
 	ssize_t done = max(ret, 0);
 	pgoff_t index;
@@ -516,7 +589,7 @@ ssize_t write_notify_resume(struct kiocb *iocb, struct iov_iter *from,
  */
 int write_notify_change(struct address_space *mapping, loff_t pos, loff_t len)
 {
-	struct write_notify *wn = wn_get(mapping, false);
+	struct write_notify *wn = wn_find(mapping);
 	struct wn_access access = by_syscall;
 
 	if (!wn || len <= 0)
@@ -541,7 +614,7 @@ void write_notify_changed(struct address_space *mapping, loff_t pos, loff_t len)
 
 	if (!mapping_write_notify(mapping) || len <= 0)
 		return;
-	wn = wn_get(mapping, false);
+	wn = wn_find(mapping);
 	access.done = true;
 	if (wn)
 		wn_ask(wn, &index, (pos + len - 1) >> PAGE_SHIFT, &access);
@@ -572,7 +645,7 @@ void write_notify_poked(struct page *page, unsigned long addr)
 		return;
 	folio_lock(folio);
 	if (folio->mapping && mapping_write_notify(folio->mapping))
-		wn = wn_get(folio->mapping, false);
+		wn = wn_find(folio->mapping);
 	if (wn) {
 		index = folio->index + folio_page_idx(folio, page);
 		wn_ask(wn, &index, index, &access);
@@ -599,7 +672,7 @@ void write_notify_truncated(struct address_space *mapping, loff_t newsize,
 	if (!mapping_write_notify(mapping) || newsize >= oldsize)
 		return;
 	write_notify_changed(mapping, newsize, oldsize - newsize);
-	wn = wn_get(mapping, false);
+	wn = wn_find(mapping);
 	if (!wn)
 		return;
 	while (first <= last) {

@@ -47,6 +47,7 @@
 #include <linux/mutex.h>
 #include <linux/pagemap.h>
 #include <linux/ptshare.h>
+#include <linux/shmem_fs.h>
 #include <linux/spinlock.h>
 #include <linux/write_notify.h>
 #include <linux/xarray.h>
@@ -68,7 +69,8 @@ enum wn_verdict {
 
 /**
  * struct wn_chunk - the pages from a multiple of WN_CHUNK_PAGES on
- * @armed: set and cleared under wn->lock, read under page table locks
+ * @armed: set and cleared under wn->lock, read under page table locks, or
+ *	without one by who asks again under such a lock
  * @written: under wn->lock
  * @told: under wn->lock
  * @rcu: readers of @armed are under RCU
@@ -117,7 +119,8 @@ struct wn_range {
  * @claiming: calls that have chunks and no range yet, under wn_claim_mutex
  * @ranges: struct wn_range by page offset
  * @chunks: struct wn_chunk by page offset / WN_CHUNK_PAGES; read under RCU
- * @deadlines: by page offset, when the first who waits for it has waited enough
+ * @deadlines: by page offset, when it has waited enough of which all waiters have
+ *	left for a signal
  * @nr_waiters: in all of @waiters
  * @waiters: struct wn_waiter, by hash of the page offset
  */
@@ -170,17 +173,25 @@ static inline struct wn_range *wn_first_range(struct write_notify *wn,
 	return it ? container_of(it, struct wn_range, it) : NULL;
 }
 
+/* The state of a shmem file, or NULL: it lives as long as the inode does. */
+static inline struct write_notify *wn_find(struct address_space *mapping)
+{
+	/* Pairs with the cmpxchg in wn_get(). */
+	return smp_load_acquire(&SHMEM_I(mapping->host)->write_notify);
+}
+
 /* write_notify.c */
-struct write_notify *wn_get(struct address_space *mapping, bool create);
+struct write_notify *wn_get(struct address_space *mapping);
 int wn_alloc_chunks(struct write_notify *wn, pgoff_t first, pgoff_t last);
 void wn_free_chunks(struct write_notify *wn, pgoff_t first, pgoff_t last);
 enum wn_verdict wn_ask(struct write_notify *wn, pgoff_t *index, pgoff_t last,
 		       const struct wn_access *access);
-enum wn_verdict wn_ask_locked(struct write_notify *wn, pgoff_t *index,
-			      pgoff_t last, const struct wn_access *access);
-unsigned long wn_grant(struct write_notify *wn, struct wn_range *range,
-		       pgoff_t index, unsigned long nr,
-		       const struct wn_access *access);
+enum wn_verdict wn_ask_page(struct write_notify *wn, pgoff_t index,
+			    const struct wn_access *access);
+enum wn_verdict wn_ask_locked(struct write_notify *wn, pgoff_t index,
+			      const struct wn_access *access);
+unsigned long wn_grant(struct write_notify *wn, struct wn_chunk *chunk,
+		       pgoff_t index, unsigned long nr);
 struct wn_chunk *wn_chunk_at(struct write_notify *wn, pgoff_t index);
 
 /* write_notify_range.c */
@@ -196,12 +207,11 @@ void wn_unclaim(struct wn_range *range, struct list_head *replaced,
 unsigned long wn_drop(struct wn_range *range, pgoff_t first, pgoff_t last,
 		      bool tell, struct list_head *spares);
 void wn_orphan(struct wn_range *range);
-bool wn_any_armed(struct write_notify *wn, pgoff_t first, pgoff_t last);
 void wn_arm(struct write_notify *wn, pgoff_t first, pgoff_t last,
 	    unsigned long *before);
 void wn_mark_written(struct write_notify *wn, pgoff_t first, pgoff_t last);
 unsigned long wn_resolve(struct write_notify *wn, pgoff_t first, pgoff_t last,
-			 bool go);
+			 bool go, bool *armed);
 void wn_free_ranges(struct list_head *ranges);
 int wn_alloc_spares(struct list_head *spares, unsigned int nr);
 

@@ -95,13 +95,9 @@ struct wn_queue *wn_queue_alloc(unsigned int len)
 
 static struct wn_event *ring_at(struct wn_queue *queue, unsigned int nth)
 {
-	return &queue->ring[(queue->head + nth) % (queue->len + 1)];
-}
+	unsigned int at = queue->head + nth;
 
-static void event_put(struct wn_event *event)
-{
-	put_pid(event->pid);
-	put_pid(event->tid);
+	return &queue->ring[at > queue->len ? at - queue->len - 1 : at];
 }
 
 /* Nobody knows of it any more. */
@@ -110,8 +106,10 @@ void wn_queue_free(struct wn_queue *queue)
 	unsigned int i;
 
 	WARN_ON_ONCE(!list_empty(&queue->ranges));
-	for (i = 0; i < queue->nr; i++)
-		event_put(ring_at(queue, i));
+	for (i = 0; i < queue->nr; i++) {
+		put_pid(ring_at(queue, i)->pid);
+		put_pid(ring_at(queue, i)->tid);
+	}
 	kvfree(queue->ring);
 	put_cred(queue->cred);
 	kfree(queue);
@@ -126,16 +124,15 @@ static bool may_see_address(const struct wn_queue *queue)
 	return queue->sees_all || uid_eq(current_uid(), queue->cred->euid);
 }
 
-/* The place for one more event; NULL if it is dropped. */
-static struct wn_event *ring_add(struct wn_queue *queue)
+/* The place for one more event, with @seq; NULL if it is dropped. */
+static struct wn_event *ring_add(struct wn_queue *queue, u64 *seq)
 {
 	struct wn_event *event;
 
 	lockdep_assert_held(&queue->lock);
 	if (queue->nr < queue->len) {
-		event = ring_at(queue, queue->nr++);
-		*event = (struct wn_event) { .seq = queue->seq++ };
-		return event;
+		*seq = queue->seq++;
+		return ring_at(queue, queue->nr++);
 	}
 	if (ring_at(queue, queue->nr - 1)->type != PTSHARE_EVENT_OVERFLOW) {
 		event = ring_at(queue, queue->nr++);
@@ -166,23 +163,26 @@ void wn_queue_add(struct wn_range *range, u16 type, u16 flags, pgoff_t index,
 {
 	struct wn_queue *queue = range->queue;
 	struct wn_event *event;
+	u64 seq;
 
 	lockdep_assert_held(&range->wn->lock);
 	if (!queue)
 		return;
 	spin_lock(&queue->lock);
-	event = ring_add(queue);
-	if (event) {
-		event->type = type;
-		event->flags = flags;
-		event->cookie = range->params.cookie;
-		event->offset = wn_range_offset(range, index);
-		event->length = (u64)nr << PAGE_SHIFT;
-		event->addr = may_see_address(queue) ? addr : 0;
-		event->time_ns = ktime_get_ns();
-		event->pid = get_pid(task_tgid(current));
-		event->tid = get_pid(task_pid(current));
-	}
+	event = ring_add(queue, &seq);
+	if (event)
+		*event = (struct wn_event) {
+			.type		= type,
+			.flags		= flags,
+			.cookie		= range->params.cookie,
+			.offset		= wn_range_offset(range, index),
+			.length		= (u64)nr << PAGE_SHIFT,
+			.addr		= may_see_address(queue) ? addr : 0,
+			.seq		= seq,
+			.time_ns	= ktime_get_ns(),
+			.pid		= get_pid(task_tgid(current)),
+			.tid		= get_pid(task_pid(current)),
+		};
 	spin_unlock(&queue->lock);
 	if (wq_has_sleeper(&queue->wait))
 		wake_up_poll(&queue->wait, EPOLLIN | EPOLLRDNORM);
@@ -219,27 +219,30 @@ static void event_to_user(const struct wn_event *event,
  */
 static int queue_take(struct wn_queue *queue, struct iov_iter *to)
 {
+	struct wn_event *event = NULL;
 	struct ptshare_event out;
-	struct wn_event event;
+	struct pid *pid, *tid;
 
 	lockdep_assert_held(&queue->read_mutex);
 	spin_lock(&queue->lock);
-	if (!queue->nr) {
-		spin_unlock(&queue->lock);
-		return 0;
-	}
-	event = *ring_at(queue, 0);
+	if (queue->nr)
+		event = ring_at(queue, 0);
 	spin_unlock(&queue->lock);
+	if (!event)
+		return 0;
 
-	event_to_user(&event, &out);
+	event_to_user(event, &out);
 	if (!copy_to_iter_full(&out, sizeof(out), to))
 		return -EFAULT;
 
+	pid = event->pid;
+	tid = event->tid;
 	spin_lock(&queue->lock);
-	queue->head = (queue->head + 1) % (queue->len + 1);
+	queue->head = queue->head == queue->len ? 0 : queue->head + 1;
 	queue->nr--;
 	spin_unlock(&queue->lock);
-	event_put(&event);
+	put_pid(pid);
+	put_pid(tid);
 	return 1;
 }
 
@@ -253,6 +256,8 @@ static ssize_t queue_read_some(struct wn_queue *queue, struct iov_iter *to)
 		if (ret <= 0)
 			break;
 		done += sizeof(struct ptshare_event);
+		if (!queue_readable(queue))
+			break;
 	}
 	return done ?: ret;
 }

@@ -235,6 +235,8 @@ void wn_unclaim(struct wn_range *range, struct list_head *replaced,
 		list_del(&old->node);
 		range_insert(old);
 	}
+	/* Who has come back since was told of the wrong range. */
+	wn_wake(wn, range->it.start, range->it.last, WN_GO);
 	spin_unlock(&wn->lock);
 	wn_free_chunks(wn, range->it.start, range->it.last);
 	mutex_unlock(&wn_claim_mutex);
@@ -326,17 +328,6 @@ void wn_orphan(struct wn_range *range)
 
 /* --- bits ------------------------------------------------------------------ */
 
-/* Within one chunk, under wn->lock: is the next write to a page caught? */
-bool wn_any_armed(struct write_notify *wn, pgoff_t first, pgoff_t last)
-{
-	struct wn_chunk *chunk = wn_chunk_at(wn, first);
-	unsigned long bit = first % WN_CHUNK_PAGES;
-	unsigned long end = bit + (last - first) + 1;
-
-	lockdep_assert_held(&wn->lock);
-	return find_next_bit(chunk->armed, end, bit) < end;
-}
-
 /**
  * wn_arm - the next write to each page is to be caught
  * @wn: the file
@@ -388,18 +379,28 @@ void wn_mark_written(struct write_notify *wn, pgoff_t first, pgoff_t last)
 	}
 }
 
-/* Under wn->lock, in one chunk: everybody may write what is armed. */
-static unsigned long allow(struct write_notify *wn, struct wn_chunk *chunk,
-			   pgoff_t base, unsigned long bit, unsigned long end)
+/* Of one chunk, under wn->lock; false if no page is armed. */
+static bool resolve_chunk(struct write_notify *wn, pgoff_t first,
+			  unsigned long nr, bool go, unsigned long *woken)
 {
-	unsigned long woken = 0;
-	struct wn_range *range;
+	unsigned long bit = first % WN_CHUNK_PAGES, end = bit + nr;
+	struct wn_chunk *chunk = wn_chunk_at(wn, first);
+	unsigned long sum = 0;
+	pgoff_t base = first - bit;
 
-	for_each_set_bit_from(bit, chunk->armed, end) {
-		range = wn_first_range(wn, base + bit, base + bit);
-		woken += wn_grant(wn, range, base + bit, 1, NULL);
+	lockdep_assert_held(&wn->lock);
+	bit = find_next_bit(chunk->armed, end, bit);
+	if (bit == end)
+		return false;
+	if (go) {
+		for_each_set_bit_from(bit, chunk->armed, end)
+			sum += wn_grant(wn, chunk, base + bit, 1);
+	} else {
+		bitmap_clear(chunk->told, first - base, nr);
+		sum = wn_wake(wn, first, first + nr - 1, WN_FAIL);
 	}
-	return woken;
+	*woken += sum;
+	return true;
 }
 
 /**
@@ -409,27 +410,22 @@ static unsigned long allow(struct write_notify *wn, struct wn_chunk *chunk,
  * @last: last page; all of them are in ranges
  * @go: they write, and so does everybody until it is armed again; else those
  *	that wait fail, and it stays armed
+ * @armed: set if a page was armed; if none is nothing changes
  *
  * Context: under notify_mutex of who has the ranges.
  * Return: writers that waited.
  */
 unsigned long wn_resolve(struct write_notify *wn, pgoff_t first, pgoff_t last,
-			 bool go)
+			 bool go, bool *armed)
 {
-	unsigned long bit, nr, woken = 0;
-	struct wn_chunk *chunk;
+	unsigned long nr, woken = 0;
 
 	for (; first <= last; first += nr) {
-		bit = first % WN_CHUNK_PAGES;
-		nr = min(last - first + 1, WN_CHUNK_PAGES - bit);
+		nr = min(last - first + 1,
+			 WN_CHUNK_PAGES - first % WN_CHUNK_PAGES);
 		spin_lock(&wn->lock);
-		chunk = wn_chunk_at(wn, first);
-		if (go) {
-			woken += allow(wn, chunk, first - bit, bit, bit + nr);
-		} else {
-			bitmap_clear(chunk->told, bit, nr);
-			woken += wn_wake(wn, first, first + nr - 1, WN_FAIL);
-		}
+		if (resolve_chunk(wn, first, nr, go, &woken))
+			*armed = true;
 		spin_unlock(&wn->lock);
 		cond_resched();
 	}

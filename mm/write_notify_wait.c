@@ -29,12 +29,14 @@
  * @node: in wn->waiters
  * @task: that sleeps
  * @index: page it is to write
+ * @deadline: in jiffies; 0 if it waits for ever
  * @verdict: WN_WAIT until it is woken, and out of the list by then
  */
 struct wn_waiter {
 	struct list_head node;
 	struct task_struct *task;
 	pgoff_t index;
+	unsigned long deadline;
 	enum wn_verdict verdict;
 };
 
@@ -111,25 +113,38 @@ unsigned long wn_wake(struct write_notify *wn, pgoff_t first, pgoff_t last,
 	return nr;
 }
 
+/* What one of those who wait for a page has, or 0. */
+static unsigned long waiters_deadline(struct write_notify *wn, pgoff_t index)
+{
+	struct wn_waiter *waiter;
+
+	lockdep_assert_held(&wn->lock);
+	list_for_each_entry(waiter, bucket(wn, index), node)
+		if (waiter->index == index && waiter->deadline)
+			return waiter->deadline;
+	return 0;
+}
+
 /*
  * When the page has waited enough: since the first who waited for it, so that
- * signals, after which a writer comes back, give nobody more time. Without
- * memory to remember it everybody waits by himself.
+ * signals, after which a writer comes back, give nobody more time. Who does not
+ * come back for as long again is forgotten.
  */
-static long waiter_patience(struct write_notify *wn, pgoff_t index, u64 timeout)
+static unsigned long page_deadline(struct write_notify *wn, pgoff_t index,
+				   u64 timeout)
 {
-	unsigned long now = jiffies, delay;
-	void *deadline;
+	unsigned long delay = min_t(u64, nsecs_to_jiffies64(timeout) + 1,
+				    MAX_SCHEDULE_TIMEOUT / 2);
+	unsigned long deadline = waiters_deadline(wn, index);
+	void *kept = NULL;
 
-	if (timeout == U64_MAX)
-		return MAX_SCHEDULE_TIMEOUT;
-	deadline = xa_load(&wn->deadlines, index);
 	if (deadline)
-		return max_t(long, xa_to_value(deadline) - now, 0);
-	delay = min_t(u64, nsecs_to_jiffies64(timeout) + 1,
-		      MAX_SCHEDULE_TIMEOUT / 2);
-	xa_store(&wn->deadlines, index, xa_mk_value(now + delay), GFP_NOWAIT);
-	return delay;
+		return deadline;
+	if (!xa_empty(&wn->deadlines))
+		kept = xa_load(&wn->deadlines, index);
+	if (kept && time_before(jiffies, xa_to_value(kept) + delay))
+		return xa_to_value(kept);
+	return jiffies + delay;
 }
 
 /* Joins those who wait; the first one for a page is told. */
@@ -138,28 +153,39 @@ static long waiter_add(struct write_notify *wn, struct wn_waiter *waiter,
 {
 	struct wn_range *range = wn_first_range(wn, waiter->index,
 						waiter->index);
+	u64 timeout = range->params.timeout_ns;
 
 	if (!wn_has_waiter(wn, waiter->index))
 		wn_queue_add(range, PTSHARE_EVENT_WRITE,
 			     access->flags | PTSHARE_EVENT_F_BLOCKED,
 			     waiter->index, 1, access->addr);
+	if (timeout != U64_MAX)
+		waiter->deadline = page_deadline(wn, waiter->index, timeout);
 	list_add_tail(&waiter->node, bucket(wn, waiter->index));
 	wn->nr_waiters++;
-	return waiter_patience(wn, waiter->index, range->params.timeout_ns);
+	if (!waiter->deadline)
+		return MAX_SCHEDULE_TIMEOUT;
+	return max_t(long, waiter->deadline - jiffies, 0);
 }
 
-/* Nobody has decided: out of patience, or a signal. */
+/*
+ * Nobody has decided: out of patience, or a signal. The last one who leaves for
+ * a signal has the deadline kept; without memory for it the next writer starts
+ * anew.
+ */
 static enum wn_verdict waiter_leave(struct write_notify *wn,
 				    struct wn_waiter *waiter,
-				    struct wn_access *access, bool expired)
+				    struct wn_access *access, long left)
 {
-	pgoff_t index = waiter->index;
-
 	waiter_del(wn, waiter);
-	if (!expired)
-		return WN_WAIT;
-	access->late = true;
-	return wn_ask_locked(wn, &index, index, access);
+	if (!left) {
+		access->late = true;
+		return wn_ask_locked(wn, waiter->index, access);
+	}
+	if (waiter->deadline && !waiters_deadline(wn, waiter->index))
+		xa_store(&wn->deadlines, waiter->index,
+			 xa_mk_value(waiter->deadline), GFP_NOWAIT);
+	return WN_WAIT;
 }
 
 static long waiter_sleep(struct wn_waiter *waiter, unsigned int state,
@@ -200,7 +226,7 @@ enum wn_verdict wn_wait(struct write_notify *wn, pgoff_t index,
 	if (signal_pending_state(state, current))
 		return WN_WAIT;
 	spin_lock(&wn->lock);
-	verdict = wn_ask_locked(wn, &index, index, access);
+	verdict = wn_ask_locked(wn, index, access);
 	if (verdict != WN_WAIT) {
 		spin_unlock(&wn->lock);
 		return verdict;
@@ -213,7 +239,7 @@ enum wn_verdict wn_wait(struct write_notify *wn, pgoff_t index,
 	spin_lock(&wn->lock);
 	verdict = waiter.verdict;
 	if (verdict == WN_WAIT)
-		verdict = waiter_leave(wn, &waiter, access, !left);
+		verdict = waiter_leave(wn, &waiter, access, left);
 	spin_unlock(&wn->lock);
 	return verdict;
 }
@@ -249,7 +275,7 @@ vm_fault_t wn_fault_ask(struct write_notify *wn, pgoff_t index,
 	struct wn_access access = fault_access(addr, flags);
 
 	access.nosleep = !(flags & FAULT_FLAG_ALLOW_RETRY);
-	switch (wn_ask(wn, &index, index, &access)) {
+	switch (wn_ask_page(wn, index, &access)) {
 	case WN_GO:
 		return 0;
 	case WN_WAIT:
@@ -271,7 +297,8 @@ vm_fault_t wn_fault_ask(struct write_notify *wn, pgoff_t index,
  * kernel ends for fatal ones only: it would be repeated at once.
  *
  * Context: the lock of the fault was given up.
- * Return: VM_FAULT_RETRY, or VM_FAULT_SIGBUS with the mmap_lock of @mm held.
+ * Return: 0 if a store was let through; VM_FAULT_RETRY, which is right for that
+ * too; or VM_FAULT_SIGBUS with the mmap_lock of @mm held.
  */
 vm_fault_t wn_fault_sleep(struct write_notify *wn, pgoff_t index,
 			  unsigned long addr, unsigned int flags,
@@ -283,9 +310,15 @@ vm_fault_t wn_fault_sleep(struct write_notify *wn, pgoff_t index,
 	/* The kernel comes again with the mmap_lock, which can be retaken. */
 	if (!user && (flags & FAULT_FLAG_VMA_LOCK))
 		return VM_FAULT_RETRY;
-	if (wn_wait(wn, index, &access,
-		    user ? TASK_INTERRUPTIBLE : TASK_KILLABLE) != WN_FAIL)
+	switch (wn_wait(wn, index, &access,
+			user ? TASK_INTERRUPTIBLE : TASK_KILLABLE)) {
+	case WN_GO:
+		return user ? 0 : VM_FAULT_RETRY;
+	case WN_WAIT:
 		return VM_FAULT_RETRY;
+	case WN_FAIL:
+		break;
+	}
 	if (user) {
 		force_sig_fault(SIGBUS, BUS_ADRERR, (void __user *)addr);
 		return VM_FAULT_RETRY;
@@ -298,7 +331,7 @@ static vm_fault_t fault_ask(struct vm_fault *vmf)
 {
 	struct write_notify *wn;
 
-	wn = wn_get(vmf->vma->vm_file->f_mapping, false);
+	wn = wn_find(vmf->vma->vm_file->f_mapping);
 	if (!wn)
 		return 0;
 	return wn_fault_ask(wn, vmf->pgoff, vmf->real_address, vmf->flags);
@@ -315,10 +348,10 @@ static vm_fault_t fault_sleep(struct vm_fault *vmf)
 	vm_fault_t ret;
 
 	release_fault_lock(vmf);
-	ret = wn_fault_sleep(wn_get(file->f_mapping, false), index, addr, flags,
+	ret = wn_fault_sleep(wn_find(file->f_mapping), index, addr, flags,
 			     mm);
 	fput(file);
-	return ret;
+	return ret ?: VM_FAULT_RETRY;
 }
 
 /**

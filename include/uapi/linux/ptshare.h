@@ -397,7 +397,8 @@ struct ptshare_arm {
  * @woken: result: writers that slept
  *
  * A writer that fails gets SIGBUS for a store, EFAULT or EPERM from a system
- * call. ENOENT if a page of the range is not this fd's or, but for
+ * call; the kernel may try the rest of a copy in smaller pieces first, and that
+ * is one more writer. ENOENT if a page of the range is not this fd's or, but for
  * PTSHARE_DISARM, if none of them is armed any more.
  */
 struct ptshare_resolve {
