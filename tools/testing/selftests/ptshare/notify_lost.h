@@ -27,7 +27,11 @@
 #define HUGE		0x200000UL
 #define TIMEOUT		14000
 #define AUDIT_EVERY	4	/* cycles */
-#define COMPACT_EVERY	24	/* rounds of the mover */
+#define COMPACT_EVERY	5	/* rounds of the mover */
+
+/* Any faster, and nothing is done but swapping in. */
+#define RECLAIM_US	1500000
+#define MOVE_US		1000000
 
 /* One page in so many is nobody's to write: it must never be reported. */
 #define QUIET_STEP	16
@@ -173,7 +177,7 @@ static int reclaimer(struct _test_data_lost *self, unsigned int id, __u64 seed)
 	while (!self->board->stop) {
 		cg_write_bytes(&self->cg, "memory.reclaim", self->len / 8);
 		self->board->storms++;
-		usleep(200000);
+		usleep(RECLAIM_US);
 	}
 	return 0;
 }
@@ -190,7 +194,7 @@ static int mover(struct _test_data_lost *self, unsigned int id, __u64 seed)
 		madvise(self->plain + at, HUGE, MADV_COLLAPSE);
 		at = (at + HUGE) % self->len;
 		self->board->storms++;
-		usleep(200000);
+		usleep(MOVE_US);
 	}
 	return 0;
 }
