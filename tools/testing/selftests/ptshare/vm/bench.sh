@@ -17,8 +17,8 @@ set -eu
 dir=$build/bench
 prog=$build/kselftest/ptshare/bench/ptbench
 page=$top/Documentation/mm/ptshare-bench-results.rst
-postgres=$top/tools/mshare-ctl/bench/postgres.sh
-names="tables faults protect fork attach detach reclaim punch notify bystander postgres"
+servers=$top/tools/mshare-ctl/bench
+names="tables faults protect fork attach detach reclaim punch notify bystander postgres prefork"
 quick=
 
 # The boots of a benchmark: FLAVOR SMP MEM ICOUNT PART...
@@ -44,6 +44,7 @@ plan()
 			echo "unhooked 1 4G 1 bystander"
 			echo "fast 1 4G 1 bystander" ;;
 	postgres)	echo "fast 2 10G 0 scan answers crash" ;;
+	prefork)	echo "fast 2 8G 0" ;;
 	*)		die "no benchmark '$1'; there are: $names" ;;
 	esac
 }
@@ -68,7 +69,9 @@ build_all()
 	local name flavor
 
 	"$vm_dir/deps.sh" build vm tools bench
-	[[ " $* " != *" postgres "* ]] || "$vm_dir/deps.sh" postgres
+	for name in postgres prefork; do
+		[[ " $* " != *" $name "* ]] || "$vm_dir/deps.sh" "$name"
+	done
 	[ "${NOBUILD:-0}" != 1 ] || return 0
 	"$vm_dir/source.sh"
 	"$vm_dir/tools.sh"
@@ -89,14 +92,14 @@ boot()
 	shift 6
 
 	cmd="$prog $quick"
-	[ "$name" != postgres ] || cmd="$postgres $quick"
+	[ ! -x "$servers/$name.sh" ] || cmd="$servers/$name.sh $quick"
 	if [ "$icount" = 0 ]; then
 		cmd="$vm_dir/bench-guest.sh $cmd"
 	else
 		cmd="$cmd -c"
 		accel=tcg
 	fi
-	say "== $name: $* ($flavor kernel, $smp CPUs$([ "$icount" = 0 ] || echo ", counting instructions"))"
+	say "== $name:${*:+ $*} ($flavor kernel, $smp CPUs$([ "$icount" = 0 ] || echo ", counting instructions"))"
 	# A busy host makes a guest fail at its timers, as it boots (73) or later.
 	for _ in 1 2 3 4 5; do
 		case $rc in

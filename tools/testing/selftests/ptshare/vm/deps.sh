@@ -4,7 +4,7 @@
 # Owns the list of Debian packages.  Installs what dpkg does not know, with apt,
 # as root or through sudo; says what it does and does nothing when all is there.
 #
-# usage: deps.sh [build|vm|tools|check|bench|fuzz|arm64|postgres|suite|
+# usage: deps.sh [build|vm|tools|check|bench|fuzz|arm64|postgres|suite|prefork|
 #		   systemd]...
 #	(without an argument all that `make check` needs)
 set -eu
@@ -19,6 +19,7 @@ pkg_fuzz="build-essential clang libclang-rt-14-dev"
 pkg_arm64="gcc-aarch64-linux-gnu"
 pkg_postgres="postgresql-15 postgresql-client-15 bsdextrautils"
 pkg_suite="build-essential bzip2 debian-archive-keyring postgresql-server-dev-15"
+pkg_prefork="gunicorn jq bsdextrautils"
 pkg_systemd="systemd"
 
 wanted()
@@ -38,6 +39,7 @@ wanted()
 		arm64)	echo "$pkg_arm64" ;;
 		postgres) echo "$pkg_postgres" ;;
 		suite)	echo "$pkg_suite" ;;
+		prefork) echo "$pkg_prefork" ;;
 		systemd) echo "$pkg_systemd" ;;
 		*)	die "unknown package group $group" ;;
 		esac
