@@ -53,7 +53,7 @@ everything()
 	echo "== checks without a guest"
 	"$vm_dir/lint.sh"
 	[ "${PTSHARE_ALL:-0}" = 0 ] || {
-		"$vm_dir/deps.sh" postgres suite systemd
+		"$vm_dir/deps.sh" postgres suite prefork systemd
 		"$vm_dir/postgres-suite.sh" || say "without PostgreSQL's regression tests"
 		more=$(names all)
 		long=$(bats_names all; bats_names systemd)
