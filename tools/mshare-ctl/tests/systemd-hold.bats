@@ -9,6 +9,7 @@ load helper
 
 units=/etc/systemd/system
 socket=/run/mshare/db0
+drop_in=$units/mshare@db0.service.d
 
 # A machine that is used has units of its own in $units.
 in_guest()
@@ -44,6 +45,7 @@ teardown()
 	drop_holders
 	systemctl stop mshare@db0.service mshare@db0.socket
 	systemctl reset-failed
+	[ ! -e $drop_in ] || { rm -r $drop_in; systemctl daemon-reload; }
 }
 
 property()
@@ -163,10 +165,42 @@ say()
 	assert_output 0
 }
 
-@test "the unit pays for the memory" {
-	local before after
-	before=$(property MemoryCurrent)
-	mshare-ctl attach db0 -- ctl-probe fill 3 0 32M
-	after=$(property MemoryCurrent)
-	[ $((after - before)) -ge $((32 << 20)) ] || fail "before $before, after $after"
+# Fills db0 with 24 MB before a crash and after, and tells what $1 took of it in MB.
+paid_by()
+{
+	local before
+	before=$(property MemoryCurrent "$1")
+	mshare-ctl attach db0 -- ctl-probe fill 3 0 24M
+	crash
+	mshare-ctl attach db0 -- ctl-probe fill 3 24M 24M
+	echo $((($(property MemoryCurrent "$1") - before) >> 20))
+}
+
+@test "the slice pays for the memory, before and after a crash" {
+	local paid
+	paid=$(paid_by system-mshare.slice)
+	[ "$paid" -ge 48 ] || fail "$paid MB"
+}
+
+@test "the unit pays until a crash only" {
+	local paid
+	paid=$(paid_by mshare@db0.service)
+	[ "$paid" -lt 16 ] || fail "$paid MB"
+}
+
+# As the guide says.
+@test "a limit of a slice of its own sends it to swap, before and after a crash" {
+	systemctl stop mshare@db0.service
+	mkdir $drop_in
+	printf '[Service]\nSlice=db0.slice\n' >$drop_in/slice.conf
+	systemctl daemon-reload
+	systemctl set-property db0.slice MemoryMax=24M
+	systemctl start mshare@db0.service
+	main=$(property MainPID)
+	for _ in 1 2; do
+		run -0 mshare-ctl attach db0 -- ctl-probe fill 3 0 48M
+		assert_equal "$(property MainPID)" "$main"
+		[ "$(property MemoryCurrent db0.slice)" -le $((24 << 20)) ]
+		crash
+	done
 }
