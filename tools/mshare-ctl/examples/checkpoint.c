@@ -4,6 +4,9 @@
  *
  * usage: checkpoint [-n CYCLES] [-w WRITERS] [-s SIZE] [-o FILE]
  *
+ * It is built by
+ *	cc -o checkpoint checkpoint.c $(pkg-config --cflags --libs libptshare)
+ *
  * The pool stands for the buffer pool of a database, the writers for its back
  * ends. One ARM watches the pool for writes of all of them, by stores and by
  * write(2), and each cycle copies what was written since the one before. Nobody
@@ -12,6 +15,7 @@
  *
  * Exit status: 0, or 1 if something failed or the copy is wrong.
  */
+#define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -142,6 +142,16 @@ abi_changes()
 	[ "$(pkg-config --modversion libptshare)" = 0.1.0 ]
 }
 
+@test "pkg-config builds the example as it is installed" {
+	cd "$BATS_TEST_TMPDIR"
+	# shellcheck disable=SC2046
+	gcc -Wall -Wextra -Werror "$DEST/opt/p/share/doc/ptshare/examples/checkpoint.c" -o checkpoint \
+		$(pkg-config --cflags --libs libptshare)
+	run env LD_LIBRARY_PATH="$LIB" ./checkpoint -x
+	assert_failure 1
+	assert_output "./checkpoint: invalid option -- 'x'"
+}
+
 @test "functions return -errno" {
 	run ctl-probe errors
 	assert_output "1 1 1 1 1 1 1 1 1 1 1 1 1"
