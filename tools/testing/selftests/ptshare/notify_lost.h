@@ -11,9 +11,12 @@
  * The environment has the last word: PTSHARE_LOST_PROCS and so on, PTSHARE_SEED.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <linux/futex.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "../kselftest_harness.h"
@@ -27,11 +30,15 @@
 #define HUGE		0x200000UL
 #define TIMEOUT		14000
 #define AUDIT_EVERY	4	/* cycles */
-#define COMPACT_EVERY	5	/* rounds of the mover */
+#define COMPACT_EVERY	12	/* rounds of the mover */
 
 /* Any faster, and nothing is done but swapping in. */
-#define RECLAIM_US	1500000
-#define MOVE_US		1000000
+#define RECLAIM_US	500000
+#define MOVE_US		400000
+#define PAUSE_US	30000	/* of a writer */
+
+/* One process in so many has mapped the file itself, beside its window. */
+#define PLAIN_EVERY	10
 
 /* One page in so many is nobody's to write: it must never be reported. */
 #define QUIET_STEP	16
@@ -125,8 +132,14 @@ static void hold_if_asked(struct board *board)
 		return;
 	board->held++;
 	while (board->hold && !board->stop)
-		usleep(1000);
+		syscall(SYS_futex, &board->hold, FUTEX_WAIT, 1, NULL, NULL, 0);
 	board->held--;
+}
+
+static void let_go(struct board *board)
+{
+	board->hold = 0;
+	syscall(SYS_futex, &board->hold, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
 static bool write_slot(struct _test_data_lost *self, char *win, __u64 at,
@@ -136,7 +149,7 @@ static bool write_slot(struct _test_data_lost *self, char *win, __u64 at,
 	case 0:
 		return pwrite(self->mem, &val, sizeof(val), at) == sizeof(val);
 	case 1:
-		pts_store(self->plain + at, val);
+		pts_store((self->plain ?: win) + at, val);
 		return true;
 	default:
 		pts_store(win + at, val);
@@ -153,6 +166,10 @@ static int writer(struct _test_data_lost *self, unsigned int id, __u64 seed)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (win == MAP_FAILED)
 		return 1;
+	if (id % PLAIN_EVERY) {
+		munmap(self->plain, self->len);
+		self->plain = NULL;
+	}
 	board->ready++;
 	while (!board->stop) {
 		hold_if_asked(board);
@@ -164,8 +181,7 @@ static int writer(struct _test_data_lost *self, unsigned int id, __u64 seed)
 			board->failed++;
 		board->writes++;
 		/* Not so fast that a cycle finds every page written. */
-		if (state % 8 == 0)
-			usleep(5000);
+		usleep(PAUSE_US);
 	}
 	return 0;
 }
@@ -287,20 +303,24 @@ static void audit(struct __test_metadata *_metadata,
 	}
 	EXPECT_EQ(0, lost);
 	EXPECT_EQ(0, pts_written(self->nfd, 0, 0, self->len));
-	self->board->hold = 0;
+	TH_LOG("cycle %lu: %lu writes, %lu pages copied", self->cycles,
+	       self->board->writes, self->copied);
+	let_go(self->board);
 }
 
 static void run_seed(struct __test_metadata *_metadata,
 		     struct _test_data_lost *self, __u64 seed)
 {
-	const unsigned long enough = self->cycles + LOST_CYCLES;
+	const unsigned long start_cycle = self->cycles;
 	struct board *board = self->board;
+	unsigned long step;
 	unsigned int i;
 	int status;
 
 	*board = (struct board) {
 		.goal = setting("PTSHARE_LOST_WRITES", LOST_WRITES),
 	};
+	step = board->goal / LOST_CYCLES;
 	self->nr_pids = 0;
 	fflush(NULL);
 	for (i = 0; i < self->procs; i++)
@@ -315,7 +335,12 @@ static void run_seed(struct __test_metadata *_metadata,
 		cycle(_metadata, self);
 		if (self->cycles % AUDIT_EVERY == 0)
 			audit(_metadata, self);
-	} while (board->writes < board->goal || self->cycles < enough);
+		/* Or a cycle would find a handful of pages. */
+		while (board->writes < board->goal &&
+		       board->writes / step < self->cycles - start_cycle)
+			usleep(10000);
+	} while (board->writes < board->goal ||
+		 self->cycles - start_cycle < LOST_CYCLES);
 	audit(_metadata, self);
 	board->stop = 1;
 	for (i = 0; i < self->nr_pids; i++) {
