@@ -112,16 +112,23 @@ static int run_waits(struct fz_model *m, const struct run *run)
 	struct run dry = *run;
 	enum fz_verdict verdict;
 	__u32 file, fpage;
+	enum access acc;
 	int waits = 0;
 
 	if (!run->write)
 		return 0;
 	dry.by.dry = true;
 	for (; pos < end; pos = (pos / FZ_PAGE + 1) * FZ_PAGE) {
-		if (access_page(m, run->c, pos / FZ_PAGE, true, &file, &fpage))
+		acc = access_page(m, run->c, pos / FZ_PAGE, true, &file,
+				  &fpage);
+		if (acc != ACC_OK &&
+		    (acc != ACC_EOF || fpage >= fz_file_pages[file]))
 			break;
 		verdict = fz_ask(m, file, fpage, &dry.by);
-		if (verdict == FZ_FAIL)
+		/* It may be asked for a page that is not there, see above. */
+		if (acc == ACC_EOF && verdict == FZ_WAIT)
+			return 2;
+		if (acc == ACC_EOF || verdict == FZ_FAIL)
 			break;
 		if (verdict != FZ_WAIT)
 			continue;
