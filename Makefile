@@ -30,7 +30,7 @@ check:
 check-all:
 	@$(vm)/check-all.sh
 
-##make kernel [FLAVOR=fast|debug] build one kernel
+##make kernel [FLAVOR=fast|debug|gcov] build one kernel
 .PHONY: kernel
 kernel:
 	@$(vm)/deps.sh build
@@ -102,6 +102,12 @@ fuzz:
 	@$(vm)/kernel.sh $(flavor)
 	@$(vm)/tools.sh
 	@$(vm)/fuzz.sh $(flavor)
+
+##make gcov [T='program ...']     lines of our kernel files that the tests reach; the others
+##                                are in build/gcov.run/uncovered
+.PHONY: gcov
+gcov:
+	@PTSHARE_ONLY="$(T)" $(vm)/gcov.sh
 
 ##make bench [BENCH='name ...']    benchmarks: tables, build/bench/NAME.json, NAME.svg
 .PHONY: bench

@@ -75,6 +75,17 @@ verify()
 	[ -z "$bad" ] || die "these did not end up in .config:$bad"
 }
 
+# What FLAVOR=gcov counts: our sources and nothing else.
+profiled()
+{
+	local file
+
+	[ "$flavor" = gcov ] || return 0
+	covered_sources | while read -r file; do
+		echo "GCOV_PROFILE_$(basename "$file" .c).o=y"
+	done
+}
+
 # A build takes minutes: show that it goes on.
 progress()
 {
@@ -95,6 +106,7 @@ say "building the $flavor kernel $(cat "$build/linux-orig.version") (log: ${out#
 progress &
 ticker=$!
 trap 'kill $ticker 2>/dev/null || true' EXIT
-quiet "$out/build.log" kmake "$src" "$out" bzImage || die "the $flavor kernel does not build"
+# shellcheck disable=SC2046 # a list of words
+quiet "$out/build.log" kmake "$src" "$out" $(profiled) bzImage || die "the $flavor kernel does not build"
 echo "$want" >"$out/.stamp"
 say "$flavor kernel built in $((SECONDS - start)) s"

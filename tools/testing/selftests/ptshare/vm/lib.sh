@@ -93,6 +93,12 @@ owned_sources()
 	overlay_files | grep -E '^(fs|mm|lib|kernel|arch|drivers)/.*\.c$' || true
 }
 
+# Those whose lines `make gcov` counts: not the device that serves tests only.
+covered_sources()
+{
+	owned_sources | grep -v '_test\.c$'
+}
+
 series_files()
 {
 	[ -f "$top/patches/series" ] || return 0
