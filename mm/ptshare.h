@@ -285,16 +285,15 @@ static inline pmd_t *ptshare_walk_pmd(struct mm_struct *cmm,
 	return pmd_offset(pudp, haddr);
 }
 
-/* As ptshare_walk_pmd() of cmm, but shorter in the GiB that was linked last. */
-static inline pmd_t *ptshare_window_pmd(const struct ptshare_window *window,
-					struct mm_struct *cmm,
-					unsigned long haddr)
+/* cmm's PMD entry, if it is in the GiB that the window has linked last. */
+static inline pmd_t *ptshare_slot_pmd(const struct ptshare_window *window,
+				      unsigned long haddr)
 {
-	struct ptshare_slot *slot = window ? READ_ONCE(window->slot) : NULL;
+	struct ptshare_slot *slot = READ_ONCE(window->slot);
 
-	if (slot && slot->index == haddr >> PUD_SHIFT)
-		return slot->table + pmd_index(haddr);
-	return ptshare_walk_pmd(cmm, haddr);
+	if (!slot || slot->index != haddr >> PUD_SHIFT)
+		return NULL;
+	return slot->table + pmd_index(haddr);
 }
 
 static inline struct ptshare_gate *ptshare_gate_of(struct ptshare *pt,

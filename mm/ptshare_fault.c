@@ -109,7 +109,7 @@ static vm_fault_t host_complete(struct mm_struct *cmm, unsigned long haddr)
 
 	if (!host)
 		return VM_FAULT_RETRY;
-	done = (host->vm_flags & VM_WRITE) && vma_write_notify(host) &&
+	done = host_permits(host, FAULT_FLAG_WRITE) && vma_write_notify(host) &&
 	       ptshare_upgrade(host, NULL, haddr);
 	vma_end_read(host);
 	return done ? VM_FAULT_COMPLETED : VM_FAULT_RETRY;

@@ -70,9 +70,8 @@ bool ptshare_peek(struct mm_struct *cmm, unsigned long haddr, bool write)
 bool ptshare_peek_slot(struct ptshare_window *window, unsigned long haddr,
 		       bool write, bool *linked)
 {
-	struct ptshare_slot *slot = READ_ONCE(window->slot);
+	pmd_t *pmdp = ptshare_slot_pmd(window, haddr);
 
-	*linked = slot && slot->index == haddr >> PUD_SHIFT;
-	return *linked && peek_pmd(slot->table + pmd_index(haddr), haddr,
-				   write);
+	*linked = pmdp;
+	return pmdp && peek_pmd(pmdp, haddr, write);
 }

@@ -53,11 +53,13 @@ static bool upgrade_pte(struct vm_area_struct *host, unsigned long haddr,
 bool ptshare_upgrade(struct vm_area_struct *host,
 		     struct ptshare_window *window, unsigned long haddr)
 {
-	pmd_t *pmdp = ptshare_window_pmd(window, host->vm_mm, haddr);
+	pmd_t *pmdp = window ? ptshare_slot_pmd(window, haddr) : NULL;
 	spinlock_t *ptl;	/* of the PTE table */
 	pte_t *ptep;
 	bool done;
 
+	if (!pmdp)
+		pmdp = ptshare_walk_pmd(host->vm_mm, haddr);
 	if (!pmdp)
 		return false;
 	ptep = pte_offset_map_lock(host->vm_mm, pmdp, haddr, &ptl);
