@@ -158,8 +158,9 @@ enum ptshare_share {
  * @tlb_notifier: hears of TLB flushes of @cmm
  * @gate_wait: faults that met a closed gate
  * @slots: struct ptshare_slot by GiB of @cmm, for what has links
- * @link_lock: guards @linked
+ * @link_lock: guards @linked and @nr_linked
  * @linked: windows that have or had links
+ * @nr_linked: so many
  * @nr_flushes: TLB flushes passed on to them
  * @trim: empty tables that are to be given back
  * @notify_mutex: guards @watches, and who watches what
@@ -187,6 +188,7 @@ struct ptshare {
 	struct xarray slots;
 	rwlock_t link_lock;	/* see the lock order above */
 	struct list_head linked;
+	unsigned int nr_linked;
 	atomic_long_t nr_flushes;
 	struct ptshare_trim trim;
 	struct mutex notify_mutex;	/* outermost */
@@ -414,7 +416,7 @@ void ptshare_watch_unmapped(struct ptshare *pt, u64 offset, u64 length,
 
 /* ptshare_tlb.c */
 void ptshare_tlb_init(struct ptshare *pt);
-void ptshare_tlb_join(struct ptshare *pt, struct ptshare_window *window);
+bool ptshare_tlb_join(struct ptshare *pt, struct ptshare_window *window);
 void ptshare_tlb_leave(struct ptshare *pt, struct ptshare_window *window);
 void ptshare_tlb_flush(struct ptshare *pt);
 

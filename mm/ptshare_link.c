@@ -297,9 +297,8 @@ static int link_pud(struct vm_area_struct *vma, struct ptshare_window *window,
 	if (!pudp)
 		return -ENOMEM;
 	slot = slot_get(pt, haddr, false);
-	if (!slot)
+	if (!slot || !ptshare_tlb_join(pt, window))
 		return 0;
-	ptshare_tlb_join(pt, window);
 	if (!pud_set(vma, window, addr, pudp, host, slot))
 		return 0;
 	link_pud_around(vma, window, addr, pudp);
@@ -414,9 +413,9 @@ static pmd_t *link_pmd_prepare(struct vm_area_struct *vma,
 	pmdp = window_pmd_alloc(vma->vm_mm, addr);
 	if (!pmdp)
 		return ERR_PTR(-ENOMEM);
-	if (!slot_get(pt, ptshare_host_addr(vma, addr), true))
+	if (!slot_get(pt, ptshare_host_addr(vma, addr), true) ||
+	    !ptshare_tlb_join(pt, window))
 		return NULL;
-	ptshare_tlb_join(pt, window);
 	return pmdp;
 }
 

@@ -6,7 +6,9 @@
  * generation of every mm in the list goes up, so that who does not run now
  * flushes when it runs next, and the CPUs that run one of them get one IPI. A
  * flush costs one atomic operation per window and one IPI per CPU concerned,
- * whatever its range and whatever other processes there are.
+ * whatever its range and whatever other processes there are. It takes the whole
+ * list in one piece, with preemption off: the sysctl ptshare_max_linked says how
+ * long the list may get, and who comes later is mirrored.
  *
  * Reclaim and migration gather many pages before they flush: for them the
  * container is noted in the task, and passed on once per batch.
@@ -18,7 +20,9 @@
  * Owns struct ptshare.linked under link_lock; the order is in ptshare.h.
  */
 #include <linux/cpumask.h>
+#include <linux/init.h>
 #include <linux/mmu_notifier.h>
+#include <linux/sysctl.h>
 #include <linux/xarray.h>
 #include <asm/tlbflush.h>
 
@@ -26,6 +30,11 @@
 #include "ptshare.h"
 
 #include <trace/events/ptshare.h>
+
+/* Some milliseconds for one flush, were each mm's generation far away. */
+#define MAX_LINKED_DEFAULT	16384
+
+static unsigned int max_linked = MAX_LINKED_DEFAULT;	/* by container */
 
 /* Too large for the stack of who reclaims; used with preemption off. */
 static DEFINE_PER_CPU(struct cpumask, ptshare_cpus);
@@ -60,20 +69,41 @@ void ptshare_flush_cpus(const struct cpumask *cpus)
 }
 #endif
 
-void ptshare_tlb_join(struct ptshare *pt, struct ptshare_window *window)
+static bool join_locked(struct ptshare *pt, struct ptshare_window *window)
 {
+	lockdep_assert_held_write(&pt->link_lock);
+	if (window->joined)
+		return true;
+	if (pt->nr_linked >= READ_ONCE(max_linked))
+		return false;
+	pt->nr_linked++;
+	list_add_tail(&window->node, &pt->linked);
+	/* It is in the list before anybody finds the mark. */
+	smp_store_release(&window->joined, true);
+	return true;
+}
+
+/**
+ * ptshare_tlb_join - have a window flushed from now on
+ * @pt: container
+ * @window: of the container
+ *
+ * Context: mmap_lock or VMA lock of the window.
+ * Return: false if there are too many: the window is not to be linked.
+ */
+bool ptshare_tlb_join(struct ptshare *pt, struct ptshare_window *window)
+{
+	bool joined;
+
 	/* Another thread's, then it is in the list. */
-	if (smp_load_acquire(&window->joined)) /* with the release below */
-		return;
+	if (smp_load_acquire(&window->joined)) /* with the release above */
+		return true;
 	write_lock(&pt->link_lock);
-	if (!window->joined) {
-		list_add_tail(&window->node, &pt->linked);
-		/* It is in the list before anybody finds the mark. */
-		smp_store_release(&window->joined, true);
-	}
+	joined = join_locked(pt, window);
 	write_unlock(&pt->link_lock);
 	/* Pairs with the one in tlb_collect(). */
 	smp_mb();
+	return joined;
 }
 
 /* After the flush of the munmap or exit that has unlinked the window. */
@@ -85,6 +115,7 @@ void ptshare_tlb_leave(struct ptshare *pt, struct ptshare_window *window)
 	VM_WARN_ON_ONCE(!unlink_flushed(window));
 	write_lock(&pt->link_lock);
 	list_del(&window->node);
+	pt->nr_linked--;
 	write_unlock(&pt->link_lock);
 }
 
@@ -209,3 +240,20 @@ void ptshare_batch_add(struct tlbflush_unmap_batch *batch,
 	ptshare_batch_flush(batch);
 	batch->ptshare_id = id;
 }
+
+static struct ctl_table ptshare_sysctls[] = {
+	{
+		.procname	= "ptshare_max_linked",
+		.data		= &max_linked,
+		.maxlen		= sizeof(max_linked),
+		.mode		= 0644,
+		.proc_handler	= proc_douintvec,
+	},
+};
+
+static int __init ptshare_sysctl_init(void)
+{
+	register_sysctl_init("vm", ptshare_sysctls);
+	return 0;
+}
+subsys_initcall(ptshare_sysctl_init);

@@ -609,4 +609,90 @@ TEST(no_hint_gets_links)
 	EXPECT_EQ(0, info.nr_mirrors);
 }
 
+/* --- too many to flush in one piece ---------------------------------------- */
+
+#define MAX_LINKED	"/proc/sys/vm/ptshare_max_linked"
+
+FIXTURE(limit)
+{
+	char before[32];
+	int ctl, mem;
+	char *win[4];
+};
+
+FIXTURE_VARIANT(limit)
+{
+	const char *share;
+	__u64 links;		/* of a window that has them */
+};
+
+FIXTURE_VARIANT_ADD(limit, pud) { "pud", 1 };
+FIXTURE_VARIANT_ADD(limit, pmd) { "pmd", MEM / HUGE };
+
+FIXTURE_SETUP(limit)
+{
+	if (!share_available())
+		SKIP(return, "no parameter share");
+	ASSERT_LT(0, pts_slurp(MAX_LINKED, self->before,
+			       sizeof(self->before)));
+	self->mem = pts_memfd_stamped(MEM, TAG);
+	ASSERT_GE(self->mem, 0);
+	self->ctl = share_create(variant->share, GIB, PTS_RW);
+	ASSERT_GE(self->ctl, 0);
+	ASSERT_EQ(0, pts_map(self->ctl, self->mem, PTS_RW, 0, MEM, 0));
+}
+
+FIXTURE_TEARDOWN(limit)
+{
+	EXPECT_EQ(0, pts_spit(MAX_LINKED, self->before));
+}
+
+/* Touches all of a new window: by how much nr_links and nr_mirrors grew. */
+static void limit_window(struct __test_metadata *_metadata,
+			 struct _test_data_limit *self, unsigned int i,
+			 __u64 links, __u64 mirrors)
+{
+	struct ptshare_info before, after;
+
+	ASSERT_EQ(0, pts_info(self->ctl, &before));
+	self->win[i] = map_at(self->ctl, GIB, 0);
+	ASSERT_NE(MAP_FAILED, (void *)self->win[i]);
+	EXPECT_EQ(0, touch_all(self->win[i], MEM));
+	ASSERT_EQ(0, pts_info(self->ctl, &after));
+	EXPECT_EQ(links, after.nr_links - before.nr_links);
+	EXPECT_EQ(mirrors, after.nr_mirrors - before.nr_mirrors);
+}
+
+/* Who comes too late has mirrors, sees the same, and hears of every change. */
+TEST_F(limit, late_windows_have_mirrors)
+{
+	const __u64 pages = MEM / pts_psz;
+	unsigned int i;
+
+	ASSERT_EQ(0, pts_spit(MAX_LINKED, "2"));
+	limit_window(_metadata, self, 0, variant->links, 0);
+	limit_window(_metadata, self, 1, variant->links, 0);
+	limit_window(_metadata, self, 2, 0, pages);
+	ASSERT_EQ(0, munmap(self->win[0], GIB));
+	limit_window(_metadata, self, 0, variant->links, 0);
+	limit_window(_metadata, self, 3, 0, pages);
+
+	ASSERT_EQ(0, fallocate(self->mem, FALLOC_FL_PUNCH_HOLE |
+			       FALLOC_FL_KEEP_SIZE, 0, MEM));
+	for (i = 0; i < ARRAY_SIZE(self->win); i++)
+		EXPECT_EQ(pages, touch_all(self->win[i], MEM));
+	for (i = 0; i < ARRAY_SIZE(self->win); i++)
+		EXPECT_EQ(0, munmap(self->win[i], GIB));
+}
+
+/* What is linked stays so; a limit of 0 links nobody any more. */
+TEST_F(limit, binds_who_comes)
+{
+	limit_window(_metadata, self, 0, variant->links, 0);
+	ASSERT_EQ(0, pts_spit(MAX_LINKED, "0"));
+	limit_window(_metadata, self, 1, 0, MEM / pts_psz);
+	EXPECT_EQ(0, touch_all(self->win[0], MEM));
+	EXPECT_EQ(-EINVAL, pts_spit(MAX_LINKED, "-1"));
+}
+
 TEST_HARNESS_MAIN
