@@ -4,12 +4,14 @@
 # `make check-all`: hours.  Each part adds a line (date, build, seed, result) to
 # build/check-all.log, so that the parts may be run on different days.
 #
-# PARTS='tests share mutants series regress' chooses some.
+# PARTS='tests share mutants series regress fuzz kcsan' chooses some. FUZZ_SECS is
+# how long each way of sharing tables is fuzzed, KCSAN_SECS the same in the
+# kernel that looks for data races.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
 log=$build/check-all.log
-parts=${PARTS:-tests share mutants series regress}
+parts=${PARTS:-tests share mutants series regress fuzz kcsan}
 export PTSHARE_SEED=${PTSHARE_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
 
 build_id()
@@ -31,7 +33,31 @@ share_modes()
 		APPEND="${APPEND:-} ptshare.share=$mode" PTSHARE_ONLY=$names \
 			"$vm_dir/check.sh" || rc=$?
 	done
-	return $rc
+	return "$rc"
+}
+
+fuzz()
+{
+	local mode rc=0
+
+	"$vm_dir/deps.sh"
+	"$vm_dir/source.sh"
+	"$vm_dir/kernel.sh" debug
+	"$vm_dir/tools.sh"
+	for mode in none pmd pud; do
+		TIME=${FUZZ_SECS:-2400} SHARE=$mode "$vm_dir/fuzz.sh" debug || rc=$?
+	done
+	return "$rc"
+}
+
+# The fuzzer, three times KCSAN_SECS.
+kcsan()
+{
+	local secs=${KCSAN_SECS:-600}
+
+	PTSHARE_ONLY=fuzz_test.sh PTSHARE_FUZZ_SECS=$secs \
+		PTSHARE_PROG_TIMEOUT=$((secs * 6)) TIMEOUT=$((secs * 7)) \
+		"$vm_dir/kcsan.sh"
 }
 
 part()
@@ -44,6 +70,8 @@ part()
 	series)	"$vm_dir/source.sh"
 		BUILD=1 "$vm_dir/series.sh" series ;;
 	regress) "$vm_dir/regress.sh" ;;
+	fuzz)	fuzz ;;
+	kcsan)	kcsan ;;
 	*)	die "no part $1" ;;
 	esac
 }
@@ -57,7 +85,7 @@ run()
 	(part "$1") | tee "$build/check-all.$1" || rc=$?
 	printf '%s %s seed %s %s: %s (status %s)\n' "$(date -u +%FT%TZ)" "$(build_id)" \
 		"$PTSHARE_SEED" "$1" "$(tail -n 1 "$build/check-all.$1")" "$rc" >>"$log"
-	return $rc
+	return "$rc"
 }
 
 set -o pipefail

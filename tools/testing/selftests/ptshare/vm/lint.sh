@@ -155,7 +155,7 @@ ctl()
 		rc=0
 		PATH=$build/install/usr/bin:$build/install/usr/sbin:$PATH \
 			LD_LIBRARY_PATH=$build/install/usr/lib \
-			timeout 300 bats --tap "$file" >"$report/host.log" 2>&1 </dev/null || rc=$?
+			timeout 600 bats --tap "$file" >"$report/host.log" 2>&1 </dev/null || rc=$?
 		awk -v rc="$rc" -f "$vm_dir/tap.awk" "$report/host.log" >"$report/host.result"
 		read -r p f s <"$report/host.result"
 		count "$p" "$f" "$s"
