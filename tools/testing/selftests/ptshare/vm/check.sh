@@ -70,7 +70,7 @@ everything()
 	build_all fast
 	echo "== built fast ($((SECONDS - start)) s)"
 	[ "${PTSHARE_ALL:-0}" = 0 ] || {
-		"$vm_dir/deps.sh" postgres suite prefork systemd
+		"$vm_dir/deps.sh" postgres suite prefork systemd fire
 		"$vm_dir/postgres-suite.sh" || say "without PostgreSQL's regression tests"
 		more=$(names all)
 		long=$(bats_names all; bats_names systemd)

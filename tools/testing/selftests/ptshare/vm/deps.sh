@@ -4,7 +4,7 @@
 # Owns the list of Debian packages.  Installs what dpkg does not know, with apt,
 # as root or through sudo; says what it does and does nothing when all is there.
 #
-# usage: deps.sh [build|vm|tools|check|bench|fuzz|arm64|postgres|suite|prefork|
+# usage: deps.sh [build|vm|tools|check|bench|fuzz|fire|arm64|postgres|suite|prefork|
 #		   systemd]...
 #	(without an argument all that `make check` needs)
 set -eu
@@ -16,6 +16,7 @@ pkg_tools="build-essential pkg-config libsmartcols-dev libsystemd-dev liburing-d
 pkg_check="bats bats-assert bats-support bats-file jq sparse stress-ng shellcheck mandoc abigail-tools codespell libcap2-bin perl git spin"
 pkg_bench="jq gnuplot-nox"
 pkg_fuzz="build-essential clang libclang-rt-14-dev"
+pkg_fire="trinity stress-ng jq"
 pkg_arm64="gcc-aarch64-linux-gnu"
 pkg_postgres="postgresql-15 postgresql-client-15 bsdextrautils"
 pkg_suite="build-essential bzip2 debian-archive-keyring postgresql-server-dev-15"
@@ -36,6 +37,7 @@ wanted()
 		check)	echo "$pkg_check" ;;
 		bench)	echo "$pkg_bench" ;;
 		fuzz)	echo "$pkg_fuzz" ;;
+		fire)	echo "$pkg_fire" ;;
 		arm64)	echo "$pkg_arm64" ;;
 		postgres) echo "$pkg_postgres" ;;
 		suite)	echo "$pkg_suite" ;;
