@@ -49,10 +49,10 @@ part()
 
 	[ -f "$src/Makefile" ] || return 0
 	mkdir -p "$out"
-	quiet "$build/$name.log" make -C "$src" -j"$jobs" \
+	quiet "$build/make.$name.log" make -C "$src" -j"$jobs" \
 		KHDR_INCLUDES="-isystem $build/headers/include" \
 		OUTPUT="$out" all || die "$name does not build"
-	! grep -E 'warning:' "$build/$name.log" >&2 || true
+	! grep -E 'warning:' "$build/make.$name.log" >&2 || true
 }
 
 # ptbench for `make bench`, ptfuzz for `make fuzz` with the programs to begin with.
