@@ -22,6 +22,8 @@
 #include "fuzz.h"
 
 #define SHMEM	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+#define TRIM_MS		"/sys/module/ptshare/parameters/trim_ms"
+#define MAX_LINKED	"/proc/sys/vm/ptshare_max_linked"
 
 struct fz_board *board;
 struct cg fz_cg;
@@ -30,7 +32,7 @@ bool fz_verbose;
 
 const char * const fz_share_names[] = { "none", "pmd", "pud" };
 
-static char old_share[16], old_shmem[16];
+static char old_share[16], old_shmem[16], old_trim[16], old_linked[16];
 
 /* --- commands ----------------------------------------------------------- */
 
@@ -238,6 +240,13 @@ int fz_start(void)
 	share_get(old_share, sizeof(old_share));
 	if (pts_chosen(SHMEM, old_shmem, sizeof(old_shmem)))
 		old_shmem[0] = '\0';
+	if (pts_slurp(MAX_LINKED, old_linked, sizeof(old_linked)) <= 0)
+		old_linked[0] = '\0';
+	/* A program is over before empty tables are looked for. */
+	if (pts_slurp(TRIM_MS, old_trim, sizeof(old_trim)) > 0)
+		pts_spit(TRIM_MS, "2");
+	else
+		old_trim[0] = '\0';
 	if (!cg_available() || cg_make(&fz_cg, "fuzz"))
 		fz_cg.path[0] = '\0';
 	for (w = 0; !err && w < FZ_TASKS; w++) {
@@ -268,6 +277,10 @@ void fz_stop(void)
 		share_set(old_share);
 	if (old_shmem[0])
 		pts_spit(SHMEM, old_shmem);
+	if (old_trim[0])
+		pts_spit(TRIM_MS, old_trim);
+	if (old_linked[0])
+		pts_spit(MAX_LINKED, old_linked);
 }
 
 void fz_restart(void)
@@ -356,15 +369,18 @@ static void spread(bool one)
 int fz_world(const struct fz_prog *prog, unsigned int share, __u32 nonce,
 	     bool racing)
 {
-	static unsigned int now_share = ~0U, now_huge = ~0U;
+	static unsigned int now_share = ~0U, now_huge = ~0U, now_few = ~0U;
 	int err;
 
 	if (share != now_share && share_available())
 		share_set(fz_share_names[share]);
 	if (prog->huge != now_huge)
 		pts_spit(SHMEM, prog->huge ? "within_size" : "never");
+	if (prog->few != now_few && old_linked[0])
+		pts_spit(MAX_LINKED, prog->few ? "1" : old_linked);
 	now_share = share;
 	now_huge = prog->huge;
+	now_few = prog->few;
 	spread(prog->one && !racing);
 	board->nonce = nonce;
 	board->ro = prog->ro;

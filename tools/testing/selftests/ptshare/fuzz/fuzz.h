@@ -155,6 +155,7 @@ struct fz_prog {
 	__u32 huge;		/* huge pages in the files */
 	__u32 ro;		/* the second container can't be written */
 	__u32 one;		/* all on one processor, which is faster */
+	__u32 few;		/* only one window of a container is linked */
 	struct fz_op op[FZ_OPS];
 };
 

@@ -476,9 +476,11 @@ void fz_gen_begin(struct fz_gen *g, const struct fz_prog *parent,
 	prog->huge = one_in(g, 6);
 	prog->ro = one_in(g, 3);
 	prog->one = one_in(g, 2);
+	prog->few = one_in(g, 6);
 	if (parent && !one_in(g, 8)) {
 		prog->huge = parent->huge;
 		prog->ro = parent->ro;
+		prog->few = parent->few;
 	}
 }
 

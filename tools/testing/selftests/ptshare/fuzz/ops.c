@@ -214,9 +214,9 @@ void fz_print(FILE *f, const struct fz_prog *prog)
 {
 	__u32 i;
 
-	if (prog->huge || prog->ro || prog->one)
-		fprintf(f, "with huge=%u ro=%u one=%u\n", prog->huge, prog->ro,
-			prog->one);
+	if (prog->huge || prog->ro || prog->one || prog->few)
+		fprintf(f, "with huge=%u ro=%u one=%u few=%u\n", prog->huge,
+			prog->ro, prog->one, prog->few);
 	for (i = 0; i < prog->nr; i++)
 		fz_print_op(f, prog->op + i);
 }
@@ -271,8 +271,8 @@ static bool parse_line(struct fz_prog *prog, char *line)
 	line[strcspn(line, "\n")] = '\0';
 	if (!*line || *line == '#')
 		return true;
-	if (sscanf(line, "with huge=%u ro=%u one=%u", &prog->huge, &prog->ro,
-		   &prog->one) == 3)
+	if (sscanf(line, "with huge=%u ro=%u one=%u few=%u", &prog->huge,
+		   &prog->ro, &prog->one, &prog->few) >= 3)
 		return true;
 	if (prog->nr == FZ_OPS || !parse_op(prog->op + prog->nr, line))
 		return false;

@@ -65,7 +65,7 @@ in_guest()
 	$ptfuzz -t $secs -s $seed -m $share -c /run/corpus -p /run/out/pcs
 	rc=\$?
 	mkdir /run/out/corpus
-	find /run/corpus -type f -newer /run/mark -exec cp {} /run/out/corpus/ ';'
+	find /run/corpus -type f -newer /run/mark -exec cp -t /run/out/corpus {} +
 	exit \$rc
 	END
 }

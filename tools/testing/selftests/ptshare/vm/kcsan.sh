@@ -35,6 +35,7 @@ dmesg_of()
 
 no_race()
 {
+	dmesg_of | grep -q 'kcsan: enabled' || { echo "KCSAN was off"; return 1; }
 	dmesg_of | split 1 >"$reports"
 	if [ -s "$reports" ]; then
 		grep '^BUG: KCSAN' "$reports" | sort | uniq -c
