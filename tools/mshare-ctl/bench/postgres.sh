@@ -22,6 +22,7 @@
 # to a new directory in ${TMPDIR:-/tmp}, which should be a tmpfs. The user may
 # open /dev/ptshare meanwhile.
 set -euo pipefail
+. "$(dirname "$0")/lib.sh"
 
 buffers=1024
 table_mb=240
@@ -32,9 +33,6 @@ rows=/dev/null
 bin=${PGBIN:-/usr/lib/postgresql/15/bin}
 device=/dev/ptshare
 seed=4711
-
-say()	{ printf -- '--- %s\n' "$*" >&2; }
-die()	{ printf 'postgres.sh: %s\n' "$*" >&2; exit 1; }
 
 # The environment stays: the shim is in it.
 as_user()
@@ -57,20 +55,6 @@ sql()		# SQL... (each on its own)
 		args+=(-c "$one")
 	done
 	as_user psql -XAtq -v ON_ERROR_STOP=1 "${args[@]}"
-}
-
-# A row of a table, as JSON: NAME KEY VALUE...
-row()
-{
-	local args=(--arg table "$1") keys='{table: $table' key
-	shift
-	while [ $# -gt 0 ]; do
-		key=$1
-		args+=(--argjson "$key" "$2")
-		keys+=", $key: \$$key"
-		shift 2
-	done
-	jq -nc "${args[@]}" "$keys}" | tee -a "$rows" >>"$dir/rows"
 }
 
 # --- the server -----------------------------------------------------------
@@ -111,7 +95,7 @@ start()		# MODE
 	under "$1" pg_ctl start -w -t 300 -s -D "$data" -l "$dir/$1.log" >&2 ||
 		die "the server does not start: $(tail -n 3 "$dir/$1.log")"
 	postmaster=$(head -n 1 "$data/postmaster.pid")
-	segments=$(grep -c '\[ptshare\]$' "/proc/$postmaster/maps" || true)
+	segments=$(windows "$postmaster")
 	[ "$segments" = "$([ "$1" = shim ] && echo 1 || echo 0)" ] ||
 		die "$1: the server has $segments windows"
 }
@@ -134,23 +118,7 @@ load()
 	sql "CREATE EXTENSION pg_prewarm" "CHECKPOINT" >/dev/null
 }
 
-wait_until()	# SECONDS COMMAND...
-{
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ $SECONDS -lt $end ] || die "did not happen: $*"
-		sleep 0.3
-	done
-}
-
 # --- scan: page tables ------------------------------------------------------
-
-pagetables()
-{
-	echo 1 >/proc/sys/vm/stat_refresh
-	awk '$1 == "PageTables:" { print $2 }' /proc/meminfo
-}
 
 # pid and VmPTE of each backend of pgbench
 backends_pte()
@@ -222,8 +190,7 @@ crowd()		# MODE N
 	row backends mode "\"$mode\"" N "$n" buffers_MB "$buffers" \
 		idle_kB "$before" scanned_kB "$after" growth_kB $((after - before)) \
 		vmpte_idle_kB "$(awk '{ s += $2 } END { print int(s / NR) }' "$dir/idle")" \
-		vmpte_growth_max_kB "$(join "$dir/idle" "$dir/scanned" |
-			awk '$3 - $2 > m { m = $3 - $2 } END { print m + 0 }')"
+		vmpte_growth_max_kB "$(growth_max "$dir/idle" "$dir/scanned")"
 }
 
 # Minor faults of a new backend, in its first scan and in its second.
@@ -324,7 +291,7 @@ kill_backend()
 	wait $! || true
 	wait_until 300 serves
 	[ "$(head -n 1 "$data/postmaster.pid")" = "$postmaster" ] || die "the server was started anew"
-	windows_after=$(grep -c '\[ptshare\]$' "/proc/$postmaster/maps" || true)
+	windows_after=$(windows "$postmaster")
 }
 
 sleeper()
@@ -433,40 +400,15 @@ suite_differs()
 
 # --- all ------------------------------------------------------------------
 
-limit()		# RULE WHAT VALUE LIMIT
-{
-	row limits rule "\"$1\"" what "\"$2\"" value "$3" sense '"at most"' limit "$4" \
-		verdict "$(awk -v a="$3" -v b="$4" 'BEGIN { print a <= b ? "\"ok\"" : "\"MISSED\"" }')"
-}
-
-value()		# TABLE KEY MODE [N]
-{
-	jq -s --arg t "$1" --arg k "$2" --arg m "$3" --argjson n "${4:-null}" \
-		'[.[] | select(.table == $t and .mode == $m and .N == $n)][0][$k]' "$dir/rows"
-}
-
 judge()
 {
 	local n
 	for n in ${counts//,/ }; do
-		limit A1 "page tables of $n backends, in % of those without the shim" \
-			"$(jq -n "100 * $(value backends growth_kB shim "$n") / $(value backends growth_kB plain "$n") * 100 | round / 100")" \
-			"$share"
+		limit_growth A1 backends "$n" "$share"
 		limit A1 "VmPTE of each of $n backends, growth in kB" \
 			"$(value backends vmpte_growth_max_kB shim "$n")" 24
 	done
 	limit A1 "minor faults of a new backend" "$(value newcomer first_scan_minflt shim)" 500
-}
-
-show()
-{
-	local table
-	for table in $(jq -r .table "$dir/rows" | awk '!seen[$0]++'); do
-		printf '\n%s\n' "$table"
-		jq -rs --arg t "$table" 'map(select(.table == $t) | del(.table)) |
-			(.[0] | keys_unsorted) as $k | ($k | @tsv), (.[] | [.[$k[]]] | @tsv)' "$dir/rows" |
-			column -t -s $'\t'
-	done
 }
 
 cleanup()

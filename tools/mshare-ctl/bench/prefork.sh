@@ -16,39 +16,13 @@
 # As root, with gunicorn; mshare-ctl in PATH. Data goes to a new directory in
 # ${TMPDIR:-/tmp}.
 set -euo pipefail
+. "$(dirname "$0")/lib.sh"
 
 cache=512
 workers=100
 modes="plain shim"
 rows=/dev/null
 here=$(dirname "$(realpath "$0")")
-
-say()	{ printf -- '--- %s\n' "$*" >&2; }
-die()	{ printf 'prefork.sh: %s\n' "$*" >&2; exit 1; }
-
-# A row of a table, as JSON: NAME KEY VALUE...
-row()
-{
-	local args=(--arg table "$1") keys='{table: $table' key
-	shift
-	while [ $# -gt 0 ]; do
-		key=$1
-		args+=(--argjson "$key" "$2")
-		keys+=", $key: \$$key"
-		shift 2
-	done
-	jq -nc "${args[@]}" "$keys}" | tee -a "$rows" >>"$dir/rows"
-}
-
-wait_until()	# SECONDS COMMAND...
-{
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ $SECONDS -lt $end ] || die "did not happen: $*"
-		sleep 0.3
-	done
-}
 
 # --- the server -------------------------------------------------------------
 
@@ -95,18 +69,7 @@ ask()		# NR PATH
 	python3 "$dir/prefork.py" "$dir/socket" "$1" "$2"
 }
 
-windows()
-{
-	grep -c '\[ptshare\]$' "/proc/$master/maps" || true
-}
-
 # --- page tables ------------------------------------------------------------
-
-pagetables()
-{
-	echo 1 >/proc/sys/vm/stat_refresh
-	awk '$1 == "PageTables:" { print $2 }' /proc/meminfo
-}
 
 workers_pte()
 {
@@ -128,9 +91,8 @@ run_mode()	# MODE
 	workers_pte >"$dir/visited"
 	say "$mode: $workers workers have seen all"
 	row workers mode "\"$mode\"" N "$workers" cache_MB "$cache" \
-		windows "$(windows)" idle_kB "$before" visited_kB "$after" growth_kB $((after - before)) \
-		vmpte_growth_max_kB "$(join "$dir/idle" "$dir/visited" |
-			awk '$3 - $2 > m { m = $3 - $2 } END { print m + 0 }')"
+		windows "$(windows "$master")" idle_kB "$before" visited_kB "$after" growth_kB $((after - before)) \
+		vmpte_growth_max_kB "$(growth_max "$dir/idle" "$dir/visited")"
 	row answers mode "\"$mode\"" answers "\"$answers\""
 	recover "$mode"
 	stop
@@ -151,38 +113,14 @@ recover()	# MODE
 	victim=${pids[0]}
 	kill -9 "$victim"
 	wait_until 60 replaced "$victim"
-	row recovers mode "\"$mode\"" answer "\"$(ask 1 "")\"" windows "$(windows)"
+	row recovers mode "\"$mode\"" answer "\"$(ask 1 "")\"" windows "$(windows "$master")"
 }
 
 # --- all --------------------------------------------------------------------
 
-value()		# KEY MODE
-{
-	jq -s --arg k "$1" --arg m "$2" \
-		'[.[] | select(.table == "workers" and .mode == $m)][0][$k]' "$dir/rows"
-}
-
-limit()		# WHAT VALUE LIMIT
-{
-	row limits rule '"goal"' what "\"$1\"" value "$2" sense '"at most"' limit "$3" \
-		verdict "$(awk -v a="$2" -v b="$3" 'BEGIN { print a <= b ? "\"ok\"" : "\"MISSED\"" }')"
-}
-
 judge()
 {
-	limit "page tables of $workers workers, in % of those without the shim" \
-		"$(jq -n "100 * $(value growth_kB shim) / $(value growth_kB plain) * 100 | round / 100")" "$share"
-}
-
-show()
-{
-	local table
-	for table in $(jq -r .table "$dir/rows" | awk '!seen[$0]++'); do
-		printf '\n%s\n' "$table"
-		jq -rs --arg t "$table" 'map(select(.table == $t) | del(.table)) |
-			(.[0] | keys_unsorted) as $k | ($k | @tsv), (.[] | [.[$k[]]] | @tsv)' "$dir/rows" |
-			column -t -s $'\t'
-	done
+	limit_growth goal workers "$workers" "$share"
 }
 
 cleanup()
