@@ -3,7 +3,8 @@
 #
 # `make kcsan [T='program ...']`: tests in a kernel that looks for data races.
 # The races that core code has with itself are not counted: a report is ours if
-# a function of ptshare or of write notification is in one of its stacks.
+# a function of ptshare or of write notification is in one of its stacks, and not
+# only below an interrupt; kcsan.core lists what is core's own all the same.
 # All reports end up in build/kcsan-report, ours first.
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -12,20 +13,26 @@ export PTSHARE_REPORT=$build/kcsan-check
 
 ours='ptshare_|write_notify|[ ]wn_'
 reports=$build/kcsan-report
+core=$(grep -vE '^(#|$)' "$vm_dir/kcsan.core" | paste -sd '|')
 
 # Reports stand between lines of "=".
 split()
 {
 	tr -d '\r' | sed 's/^\[ *[0-9.]*\] \?//' |
-		awk -v ours="$ours" -v want="$1" '
+		awk -v ours="$ours" -v core="in ($core)" -v want="$1" '
 		/^=====/ {
-			if (inside && text ~ /BUG: KCSAN/ && (text ~ ours) == want)
+			if (inside && text ~ /BUG: KCSAN/ && (stacks ~ ours && text !~ core) == want)
 				printf "%s\n", text
 			inside = !inside
-			text = ""
+			text = stacks = ""
+			below = 0
 			next
 		}
-		inside { text = text $0 "\n" }'
+		!inside { next }
+		/^$/ { below = 0 }
+		!below { stacks = stacks $0 "\n" }
+		/asm_sysvec_|asm_common_interrupt/ { below = 1 }
+		{ text = text $0 "\n" }'
 }
 
 dmesg_of()
