@@ -9,8 +9,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <linux/mempolicy.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "../kselftest_harness.h"
@@ -104,6 +106,23 @@ static __u64 block_for_files(void)
 	return block && !block_state(block, "online_movable") ? block : 0;
 }
 
+/* Files of this process go to the node of the block, if there are nodes. */
+static void prefer_node_of(__u64 block)
+{
+	unsigned long nodes;
+	char path[96];
+	int node;
+
+	for (node = 0; node < 8; node++) {
+		snprintf(path, sizeof(path),
+			 "/sys/devices/system/node/node%d/memory%llu", node,
+			 block);
+		nodes = 1UL << node;
+		if (!access(path, F_OK))
+			syscall(SYS_set_mempolicy, MPOL_PREFERRED, &nodes, 64);
+	}
+}
+
 FIXTURE_SETUP(hotplug)
 {
 	unsigned int i;
@@ -111,6 +130,7 @@ FIXTURE_SETUP(hotplug)
 	if (!share_available())
 		SKIP(return, "no parameter share");
 	self->block = block_for_files();
+	prefer_node_of(self->block);
 	self->mem = pts_memfd_stamped(MEM, TAG);
 	ASSERT_GE(self->mem, 0);
 	self->ctl = share_create(variant->share, GIB, PTS_RW);
