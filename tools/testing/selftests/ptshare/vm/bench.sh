@@ -5,7 +5,9 @@
 # writes NAME.json and NAME.svg.  Owns build/bench.
 # Described in Documentation/mm/ptshare-bench.rst.
 #
-# usage: bench.sh [-q] [NAME...]	(-q: few processes, in a minute)
+# usage: bench.sh [-q] [-c] [NAME...]	(-q: few processes, in a minute; -c: only the
+#					boots that count instructions, which
+#					other load does not disturb)
 #	 bench.sh doc			(write the results of all to the page
 #					Documentation/mm/ptshare-bench-results.rst)
 #
@@ -20,6 +22,7 @@ page=$top/Documentation/mm/ptshare-bench-results.rst
 servers=$top/tools/mshare-ctl/bench
 names="tables faults protect fork attach detach reclaim punch notify bystander postgres prefork"
 quick=
+counted=
 
 # The boots of a benchmark: FLAVOR SMP MEM ICOUNT PART...
 plan()
@@ -244,6 +247,7 @@ run()
 	rm -f "$dir/$name.rows"
 	while read -r -u 9 line; do
 		number=$((number + 1))
+		[ -z "$counted" ] || [ "$(echo "$line" | cut -d ' ' -f 4)" = 1 ] || continue
 		# shellcheck disable=SC2086 # a list of words
 		boot "$name" $number $line
 	done 9< <(plan "$name")
@@ -305,10 +309,14 @@ if [ "${1:-}" = doc ]; then
 	doc
 	exit 0
 fi
-if [ "${1:-}" = -q ]; then
-	quick=-q
+while :; do
+	case ${1:-} in
+	-q)	quick=-q ;;
+	-c)	counted=1 ;;
+	*)	break ;;
+	esac
 	shift
-fi
+done
 # shellcheck disable=SC2086 # a list of words
 [ $# -gt 0 ] || set -- $names
 for name in "$@"; do
