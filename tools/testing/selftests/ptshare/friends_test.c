@@ -61,11 +61,9 @@ FIXTURE_SETUP(friends)
 		SKIP(return, "no memory controller");
 	ASSERT_EQ(0, cg_make(&self->cg, "friends"));
 	ASSERT_EQ(0, cg_enter(&self->cg));
-	self->mem = pts_memfd_stamped(MEM, TAG);
-	ASSERT_GE(self->mem, 0);
-	self->ctl = share_create(variant->share, GIB, PTS_RW);
+	self->ctl = share_stamped(variant->share, GIB, MEM, TAG,
+				  &self->mem);
 	ASSERT_GE(self->ctl, 0);
-	ASSERT_EQ(0, pts_map(self->ctl, self->mem, PTS_RW, 0, MEM, 0));
 	self->win = pts_window(self->ctl, GIB, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->win);
 }
@@ -80,14 +78,10 @@ FIXTURE_TEARDOWN(friends)
 /* Pages that do not have their stamp. */
 static unsigned int wrong_pages(const char *win)
 {
-	unsigned int i, bad = 0;
-
-	for (i = 0; i < PAGES; i++)
-		bad += pts_load(win + i * pts_psz) != pts_stamp(TAG, i * pts_psz);
-	return bad;
+	return pts_wrong_stamps(win, MEM, TAG);
 }
 
-/* A number in a file named by a format, or -1. */
+/* The number in a file, or -1. */
 static long long number_in(const char *path)
 {
 	char buf[64];
@@ -144,17 +138,6 @@ TEST_F_TIMEOUT(friends, ksm, TIMEOUT)
 
 #define IDLE	"/sys/kernel/mm/page_idle/bitmap"
 
-static __u64 pfn_of(const void *addr)
-{
-	__u64 entry = 0;
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-
-	if (pread(fd, &entry, 8, (uintptr_t)addr / pts_psz * 8) != 8)
-		entry = 0;
-	close(fd);
-	return entry & ((1ULL << 55) - 1);
-}
-
 static bool idle_set(int fd, __u64 pfn)
 {
 	__u64 bits = 1ULL << pfn % 64;
@@ -187,7 +170,7 @@ TEST_F(friends, idle_tracking)
 	for (i = 0; i < 2; i++) {
 		EXPECT_EQ(pts_stamp(TAG, i * pts_psz),
 			  pts_load(plain + i * pts_psz));
-		pfn[i] = pfn_of(plain + i * pts_psz);
+		pfn[i] = pts_pfn(plain + i * pts_psz);
 		ASSERT_LT(0, pfn[i]);
 	}
 	ASSERT_EQ(0, munmap(plain, MEM));

@@ -146,11 +146,9 @@ FIXTURE_SETUP(hotplug)
 		SKIP(return, "no parameter share");
 	self->block = block_for_files();
 	prefer_node_of(self->block);
-	self->mem = pts_memfd_stamped(MEM, TAG);
-	ASSERT_GE(self->mem, 0);
-	self->ctl = share_create(variant->share, GIB, PTS_RW);
+	self->ctl = share_stamped(variant->share, GIB, MEM, TAG,
+				  &self->mem);
 	ASSERT_GE(self->ctl, 0);
-	ASSERT_EQ(0, pts_map(self->ctl, self->mem, PTS_RW, 0, MEM, 0));
 	self->win = pts_window(self->ctl, GIB, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->win);
 	self->board = mmap(NULL, pts_psz, PTS_RW, MAP_SHARED | MAP_ANONYMOUS,
@@ -226,15 +224,12 @@ TEST_F_TIMEOUT(hotplug, cpu, TIMEOUT)
 static __u64 pfn_at(struct _test_data_hotplug *self, size_t at)
 {
 	char *plain = mmap(NULL, MEM, PROT_READ, MAP_SHARED, self->mem, 0);
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-	__u64 entry = 0;
+	__u64 pfn;
 
 	pts_load(plain + at);
-	if (pread(fd, &entry, 8, (uintptr_t)(plain + at) / pts_psz * 8) != 8)
-		entry = 0;
-	close(fd);
+	pfn = pts_pfn(plain + at);
 	munmap(plain, MEM);
-	return entry & ((1ULL << 55) - 1);
+	return pfn;
 }
 
 /* Its pages find another home while they are read and stored to. */

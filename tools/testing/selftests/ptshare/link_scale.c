@@ -46,11 +46,8 @@ FIXTURE_SETUP(many)
 {
 	if (!share_available())
 		SKIP(return, "no parameter share");
-	self->mem = pts_memfd_stamped(MEM, 1);
-	ASSERT_GE(self->mem, 0);
-	self->ctl = share_create(variant->share, GIB, PTS_RW);
+	self->ctl = share_stamped(variant->share, GIB, MEM, 1, &self->mem);
 	ASSERT_GE(self->ctl, 0);
-	ASSERT_EQ(0, pts_map(self->ctl, self->mem, PTS_RW, 0, MEM, 0));
 	self->board = mmap(NULL, pts_psz, PTS_RW, MAP_SHARED | MAP_ANONYMOUS,
 			   -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->board);

@@ -83,11 +83,9 @@ FIXTURE_SETUP(link)
 	if (!share_available())
 		SKIP(return, "no parameter share");
 	self->len = variant->len;
-	self->mem = pts_memfd_stamped(MEM, TAG);
-	ASSERT_GE(self->mem, 0);
-	self->ctl = share_create(variant->share, self->len, PTS_RW);
+	self->ctl = share_stamped(variant->share, self->len, MEM, TAG,
+				  &self->mem);
 	ASSERT_GE(self->ctl, 0);
-	ASSERT_EQ(0, pts_map(self->ctl, self->mem, PTS_RW, 0, MEM, 0));
 	self->fd = pts_client_fd(self->ctl, variant->via);
 	ASSERT_GE(self->fd, 0);
 	self->win = map_at(self->fd, self->len, variant->shift);
@@ -109,12 +107,7 @@ FIXTURE_TEARDOWN(link)
 /* Reads the stamp of every page; the number of pages that have another. */
 static unsigned long touch_all(const char *win, size_t len)
 {
-	unsigned long bad = 0;
-	size_t at;
-
-	for (at = 0; at < len; at += pts_psz)
-		bad += pts_load(win + at) != pts_stamp(TAG, at);
-	return bad;
+	return pts_wrong_stamps(win, len, TAG);
 }
 
 /* All of a process's entries are links, or none is. */
@@ -587,11 +580,8 @@ TEST(no_hint_gets_links)
 
 	if (!share_available())
 		SKIP(return, "no parameter share");
-	mem = pts_memfd_stamped(MEM, TAG);
-	ASSERT_GE(mem, 0);
-	ctl = share_create("pud", 2 * GIB, PTS_RW);
+	ctl = share_stamped("pud", 2 * GIB, MEM, TAG, &mem);
 	ASSERT_GE(ctl, 0);
-	ASSERT_EQ(0, pts_map(ctl, mem, PTS_RW, 0, MEM, 0));
 	ASSERT_EQ(0, pts_map(ctl, mem, PTS_RW, GIB + HUGE, MEM, 0));
 	win = pts_window(ctl, 2 * GIB, 0);
 	ASSERT_NE(MAP_FAILED, (void *)win);
@@ -635,11 +625,9 @@ FIXTURE_SETUP(limit)
 		SKIP(return, "no parameter share");
 	ASSERT_LT(0, pts_slurp(MAX_LINKED, self->before,
 			       sizeof(self->before)));
-	self->mem = pts_memfd_stamped(MEM, TAG);
-	ASSERT_GE(self->mem, 0);
-	self->ctl = share_create(variant->share, GIB, PTS_RW);
+	self->ctl = share_stamped(variant->share, GIB, MEM, TAG,
+				  &self->mem);
 	ASSERT_GE(self->ctl, 0);
-	ASSERT_EQ(0, pts_map(self->ctl, self->mem, PTS_RW, 0, MEM, 0));
 }
 
 FIXTURE_TEARDOWN(limit)

@@ -56,12 +56,7 @@ FIXTURE_TEARDOWN(oom)
 
 static unsigned int wrong_pages(const char *win)
 {
-	unsigned int bad = 0;
-	size_t at;
-
-	for (at = 0; at < MEM; at += pts_psz)
-		bad += pts_load(win + at) != pts_stamp(TAG, at);
-	return bad;
+	return pts_wrong_stamps(win, MEM, TAG);
 }
 
 /* The container with its upper half not touched yet. */
@@ -158,16 +153,14 @@ static int client(int sock, void *arg)
 {
 	struct _test_data_oom *self = arg;
 	__u64 go;
-	size_t at;
 
 	if (cg_enter(&self->cg))
 		return 2;
 	self->win = pts_window(self->ctl, GIB, 0);
 	if (self->win == MAP_FAILED)
 		return 3;
-	for (at = 0; at < MEM / 2; at += pts_psz)
-		if (pts_load(self->win + at) != pts_stamp(TAG, at))
-			return 4;
+	if (pts_wrong_stamps(self->win, MEM / 2, TAG))
+		return 4;
 	return pts_send(sock, 1) ?: pts_recv(sock, &go) ?: eat();
 }
 

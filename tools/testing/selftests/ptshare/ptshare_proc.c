@@ -13,6 +13,18 @@
 
 #include "ptshare_util.h"
 
+__u64 pts_pfn(const void *addr)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	__u64 entry;
+
+	if (pread(fd, &entry, sizeof(entry), (uintptr_t)addr / pts_psz *
+		  sizeof(entry)) != sizeof(entry))
+		entry = 0;
+	close(fd);
+	return entry & ((1ULL << 55) - 1);
+}
+
 int pts_maps_line(const void *addr, char *buf, size_t size)
 {
 	FILE *f = fopen("/proc/self/maps", "re");

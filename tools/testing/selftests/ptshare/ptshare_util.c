@@ -306,6 +306,16 @@ int pts_memfd_stamped(size_t size, __u64 tag)
 	return fd;
 }
 
+unsigned long pts_wrong_stamps(const char *win, size_t len, __u64 tag)
+{
+	unsigned long bad = 0;
+	size_t at;
+
+	for (at = 0; at < len; at += pts_psz)
+		bad += pts_load(win + at) != pts_stamp(tag, at);
+	return bad;
+}
+
 int pts_reopen(int fd, int oflags)
 {
 	char path[64];

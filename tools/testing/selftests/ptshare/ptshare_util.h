@@ -126,6 +126,9 @@ static inline void pts_store(void *addr, __u64 val)
 	__atomic_store_n((__u64 *)addr, val, __ATOMIC_RELAXED);
 }
 
+/* Reads the stamp of every page of @len bytes: how many have another. */
+unsigned long pts_wrong_stamps(const char *win, size_t len, __u64 tag);
+
 struct pts_fault {
 	int sig;		/* 0: no fault */
 	int code;		/* si_code */
@@ -188,6 +191,8 @@ ssize_t pts_slurp(const char *path, char *buf, size_t size);
 int pts_chosen(const char *path, char *mode, size_t size);
 /* Writes a string to a file: 0 or -errno. */
 int pts_spit(const char *path, const char *text);
+/* Page frame at @addr of this process, for root; 0 if there is none. */
+__u64 pts_pfn(const void *addr);
 /* Minor faults of the calling process. */
 long pts_minor_faults(void);
 /* What errno is after a system call that this kernel does not have. */

@@ -46,3 +46,18 @@ int share_create(const char *share, __u64 length, __u32 max_prot)
 	}
 	return ctl;
 }
+
+int share_stamped(const char *share, __u64 length, size_t size, __u64 tag,
+		  int *mem)
+{
+	int ctl, err;
+
+	*mem = pts_memfd_stamped(size, tag);
+	if (*mem < 0)
+		return *mem;
+	ctl = share_create(share, length, PTS_RW);
+	if (ctl < 0)
+		return ctl;
+	err = pts_map(ctl, *mem, PTS_RW, 0, size, 0);
+	return err ?: ctl;
+}

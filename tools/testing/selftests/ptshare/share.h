@@ -15,5 +15,8 @@ void share_get(char *buf, size_t size);
 int share_set(const char *value);
 /* A container made with the parameter at @share, which is put back after. */
 int share_create(const char *share, __u64 length, __u32 max_prot);
+/* The same, and @size bytes of a new stamped memfd at its start: fd or -errno. */
+int share_stamped(const char *share, __u64 length, size_t size, __u64 tag,
+		  int *mem);
 
 #endif /* PTSHARE_SHARE_H */
