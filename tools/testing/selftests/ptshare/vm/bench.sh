@@ -67,7 +67,7 @@ unhooked()
 	echo "$want" >"$build/unhooked/.stamp"
 }
 
-build_all()
+build_needed()
 {
 	local name flavor
 
@@ -324,7 +324,7 @@ for name in "$@"; do
 done
 lock bench
 mkdir -p "$dir"
-build_all "$@"
+build_needed "$@"
 [ -x "$prog" ] || die "no ptbench: make tools"
 for name in "$@"; do
 	run "$name"

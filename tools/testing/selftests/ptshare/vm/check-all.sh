@@ -40,10 +40,7 @@ fuzz()
 {
 	local mode rc=0
 
-	"$vm_dir/deps.sh"
-	"$vm_dir/source.sh"
-	"$vm_dir/kernel.sh" debug
-	"$vm_dir/tools.sh"
+	build_all debug
 	for mode in none pmd pud; do
 		TIME=${FUZZ_SECS:-2400} SHARE=$mode "$vm_dir/fuzz.sh" debug || rc=$?
 	done

@@ -26,18 +26,6 @@ bats_names()
 	done
 }
 
-build_all()
-{
-	local flavor
-
-	"$vm_dir/deps.sh"
-	"$vm_dir/source.sh"
-	"$vm_dir/tools.sh"
-	for flavor in "$@"; do
-		"$vm_dir/kernel.sh" "$flavor"
-	done
-}
-
 programs()
 {
 	[ $# -gt 1 ] || return 0

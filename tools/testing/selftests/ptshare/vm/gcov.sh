@@ -78,12 +78,7 @@ table()
 }
 
 lock gcov
-if [ -z "${NOBUILD:-}" ]; then
-	"$vm_dir/deps.sh"
-	"$vm_dir/source.sh"
-	"$vm_dir/tools.sh"
-	"$vm_dir/kernel.sh" gcov
-fi
+[ -n "${NOBUILD:-}" ] || build_all gcov
 rm -rf "$dir"
 mkdir -p "$dir"
 names=${PTSHARE_ONLY:-$(make -s -C "$linux/tools/testing/selftests/ptshare" \

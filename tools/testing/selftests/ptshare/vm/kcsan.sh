@@ -53,10 +53,7 @@ no_race()
 	echo "$(grep -c '^BUG: KCSAN' "$reports") reports of others"
 }
 
-"$vm_dir/deps.sh"
-"$vm_dir/source.sh"
-"$vm_dir/tools.sh"
-"$vm_dir/kernel.sh" kcsan
+build_all kcsan
 names=${PTSHARE_ONLY:-$(make -s -C "$linux/tools/testing/selftests/ptshare" \
 	OUTPUT="$build/kselftest/ptshare" names-debug)}
 report_reset

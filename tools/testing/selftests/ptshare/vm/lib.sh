@@ -93,6 +93,19 @@ owned_sources()
 	overlay_files | grep -E '^(fs|mm|lib|kernel|arch|drivers)/.*\.c$' || true
 }
 
+# Packages, source, tools and the kernels of these flavours.
+build_all()
+{
+	local flavor
+
+	"$vm_dir/deps.sh"
+	"$vm_dir/source.sh"
+	"$vm_dir/tools.sh"
+	for flavor in "$@"; do
+		"$vm_dir/kernel.sh" "$flavor"
+	done
+}
+
 # Those whose lines `make gcov` counts: not the device that serves tests only.
 covered_sources()
 {

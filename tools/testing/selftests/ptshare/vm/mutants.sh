@@ -106,9 +106,8 @@ if [ "${1:-}" = build ]; then
 	build_mutant "$2" "$3"
 	exit
 fi
-"$vm_dir/deps.sh"
-"$vm_dir/source.sh"
-"$vm_dir/tools.sh"
+# shellcheck disable=SC2119 # no kernel yet
+build_all
 lock mutant
 report_reset
 for file in "$self_dir"/mutations/*.patch; do

@@ -70,11 +70,7 @@ confirm()
 	done
 }
 
-"$vm_dir/deps.sh"
-"$vm_dir/source.sh"
-"$vm_dir/tools.sh"
-"$vm_dir/kernel.sh" fast
-"$vm_dir/kernel.sh" pristine
+build_all fast pristine
 lock regress
 build_mmtests
 rm -rf "$dir"
