@@ -546,6 +546,111 @@ TEST_F_TIMEOUT(w, arm_against_new_entries, TIMEOUT)
 	}
 }
 
+/* --- W2: ARM between the two halves of a move ----------------------------------------- */
+
+#define FILLERS		511	/* with one more they are moved in one go */
+#define MEETINGS	8
+
+struct movers {
+	int mem;
+	atomic_uint *stop;
+};
+
+/*
+ * Moves the page behind many others: all lose their entries before the first is
+ * copied, so that the last one has none for a long time.
+ */
+static int move_to_and_fro(int sock, void *arg)
+{
+	struct movers *m = arg;
+	char *map = map_aligned(m->mem);
+	char *filler = mmap(NULL, PG(FILLERS), PTS_RW,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *pages[FILLERS + 1];
+	int nodes[FILLERS + 1], status[FILLERS + 1];
+	int i, node = 0;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	madvise(filler, PG(FILLERS), MADV_NOHUGEPAGE);
+	for (i = 0; i < FILLERS; i++) {
+		pages[i] = filler + PG(i);
+		pts_store(pages[i], i);
+	}
+	pages[FILLERS] = map + PG(PAGE);
+	for (; !*m->stop; node = !node) {
+		for (i = 0; i <= FILLERS; i++)
+			nodes[i] = node;
+		pts_load(pages[FILLERS]);
+		if (syscall(SYS_move_pages, 0, FILLERS + 1UL, pages, nodes,
+			    status, MPOL_MF_MOVE_ALL) < 0)
+			return 1;
+	}
+	return 0;
+}
+
+static bool is_moving(int pagemap, const char *page)
+{
+	__u64 entry = 0;
+
+	pread(pagemap, &entry, 8, (uintptr_t)page / pts_psz * 8);
+	return entry >> 62 & 1;
+}
+
+/* Writable again, also as a huge page, for the next attempt. */
+static int make_writable(struct _test_data_w *self)
+{
+	int err = pts_resolve(self->nfd, PG(PAGE), PG(1), PTSHARE_DISARM);
+
+	if ((err && err != -ENOENT) || munmap(self->plain, LEN) ||
+	    mmap(self->plain, LEN, PTS_RW, MAP_SHARED | MAP_FIXED, self->mem,
+		 0) != self->plain)
+		return -errno;
+	pts_store(self->plain + PG(PAGE), pts_stamp(3, PG(PAGE)));
+	pts_store(self->win + PG(PAGE), pts_stamp(3, PG(PAGE)));
+	return 0;
+}
+
+/*
+ * Arms the page while it is moved; false if it was not. ARM takes the entries
+ * first, and then waits until the page is there.
+ */
+static bool arm_moving(struct __test_metadata *_metadata,
+		       struct _test_data_w *self, int pagemap)
+{
+	__u64 end = pts_now_ms() + 5000;
+
+	EXPECT_EQ(0, make_writable(self));
+	while (!is_moving(pagemap, self->plain + PG(PAGE))) {
+		if (pts_now_ms() > end)
+			return false;
+	}
+	EXPECT_EQ(0, pts_arm(self->nfd, PG(PAGE), PG(1), PTSHARE_ASYNC, 0));
+	EXPECT_LE(0, pts_written(self->nfd, PTSHARE_SCAN_CLEAR, 0, LEN));
+	still_armed(_metadata, self, self->plain, self->win);
+	return true;
+}
+
+TEST_F_TIMEOUT(w, arm_while_moved, TIMEOUT)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	__u64 end = pts_now_ms() + HINT_MS;
+	struct movers m = { .mem = self->mem };
+	struct pts_child c;
+	int met = 0;
+
+	if (!has_nodes())
+		SKIP(return, "one node only: numa=fake=2");
+	ASSERT_LE(0, pagemap);
+	m.stop = mmap(NULL, pts_psz, PTS_RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_EQ(0, pts_fork(&c, move_to_and_fro, &m));
+	while (met < MEETINGS && pts_now_ms() < end)
+		met += arm_moving(_metadata, self, pagemap);
+	EXPECT_EQ(MEETINGS, met);
+	*m.stop = 1;
+	EXPECT_EQ(0, pts_join(&c));
+	close(pagemap);
+}
+
 /* --- W6: a writer that is parked with the inode locked ------------------------------- */
 
 static int write_from_uffd(int sock, void *arg)

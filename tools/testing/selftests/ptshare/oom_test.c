@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who is killed, and what is freed by it: the OOM killer takes the creator, a
- * client or a monitor, and clients multiply until their limit. The others have
- * the container as it was.
+ * Who is killed, and what is freed by it: the OOM killer takes the creator, who
+ * holds the fds, a client or a monitor, and clients multiply until their limit.
+ * The others have the container as it was.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -147,6 +147,34 @@ TEST_F_TIMEOUT(oom, creator, TIMEOUT)
 	ASSERT_EQ(0, munmap(self->win, GIB));
 	close(self->ctl);
 	close(self->mem);
+}
+
+static int holder(int sock, void *arg)
+{
+	struct _test_data_oom *self = arg;
+	__u64 go;
+
+	if (cg_enter(&self->cg) || munmap(self->win, GIB))
+		return 2;
+	return pts_send(sock, 1) ?: pts_recv(sock, &go) ?: eat();
+}
+
+/* The last fds are gone; who has a window goes on, with all of the memory. */
+TEST_F_TIMEOUT(oom, holder, TIMEOUT)
+{
+	__u64 ready;
+	size_t at;
+
+	ASSERT_EQ(0, make(self, variant->share));
+	ASSERT_EQ(0, pts_fork(&self->victim, holder, self));
+	ASSERT_EQ(0, pts_recv(self->victim.sock, &ready));
+	close(self->ctl);
+	close(self->mem);
+	dies_of_hunger(_metadata, self);
+	for (at = MEM / 2; at < MEM; at += pts_psz)
+		pts_store(self->win + at, pts_stamp(TAG, at));
+	EXPECT_EQ(0, wrong_pages(self->win));
+	ASSERT_EQ(0, munmap(self->win, GIB));
 }
 
 static int client(int sock, void *arg)
