@@ -348,12 +348,22 @@ static void do_ptouch(struct fz_model *m, const struct fz_op *op, __u32 step,
 	want->cmp |= CMP_SEEN;
 }
 
+/*
+ * A huge page that collapse makes of a file that ends inside of it is mapped
+ * whole, by all file systems in memory: what is beyond the end can be accessed.
+ */
+static bool ends_early(const struct fz_model *m, __u32 file)
+{
+	return m->size[file] < fz_file_pages[file] * FZ_PAGE;
+}
+
 static void do_padvise(struct fz_model *m, const struct fz_op *op, __u32 step,
 		       struct fz_want *want)
 {
 	__u32 file = m->plain[V(op, W)].c, len = V(op, LEN);
 
-	if (V(op, POS) >= fz_file_pages[file] || !len) {
+	if (V(op, POS) >= fz_file_pages[file] || !len ||
+	    (V(op, KIND) == PADV_COLLAPSE && ends_early(m, file))) {
 		want->skip = true;
 		return;
 	}
