@@ -453,6 +453,86 @@ TEST_F_TIMEOUT(ring, pinned_before, TIMEOUT)
 	EXPECT_EQ(0, arm(self, 3, 4, PTSHARE_BLOCK, 0));
 }
 
+struct pinner {
+	char *page;
+	atomic_uint *stop;
+};
+
+/* Whether the page can be pinned or not depends on who arms it meanwhile. */
+static int pin_and_unpin(int sock, void *arg)
+{
+	struct pinner *p = arg;
+	struct iovec iov = { p->page, pts_psz };
+	struct io_uring ring;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (io_uring_queue_init(4, &ring, 0) < 0)
+		return 1;
+	while (!*p->stop) {
+		if (!io_uring_register_buffers(&ring, &iov, 1))
+			io_uring_unregister_buffers(&ring);
+	}
+	io_uring_queue_exit(&ring);
+	return 0;
+}
+
+/* Page 3 armed and page 4 written, by an ARM that others may replace. */
+static void arm_two(struct __test_metadata *_metadata,
+		    struct _test_data_ring *self)
+{
+	ASSERT_EQ(0, arm(self, 3, 2, PTSHARE_ASYNC, 0));
+	EXPECT_TRUE(pts_writes(self->win + PG(4), 1));
+	EXPECT_TRUE(pts_told(self->nfd, 0, PG(4), getpid()));
+}
+
+static void two_are_armed(struct __test_metadata *_metadata,
+			  struct _test_data_ring *self)
+{
+	EXPECT_EQ(PTS_ARMED, pts_page_state(self->nfd, PG(3)));
+	EXPECT_EQ(PTS_WRITTEN, pts_page_state(self->nfd, PG(4)));
+	EXPECT_EQ(0, pts_page_state(self->nfd, PG(5)));
+	EXPECT_EQ(0, pts_page_state(self->nfd, PG(6)));
+	EXPECT_TRUE(pts_writes(self->win + PG(5), 2));
+	EXPECT_TRUE(pts_no_event(self->nfd));
+}
+
+/*
+ * Pinned while ARM is under way: what was armed is undone, and what was there
+ * before is there again.
+ */
+TEST_F_TIMEOUT(ring, pinned_meanwhile, TIMEOUT)
+{
+	struct pinner p = { .page = self->win + PG(6) };
+	unsigned int armed = 0, busy = 0;
+	struct pts_child c;
+	int err;
+
+	p.stop = mmap(NULL, pts_psz, PTS_RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_EQ(0, pts_fork(&c, pin_and_unpin, &p));
+	arm_two(_metadata, self);
+	while (armed < 100 || busy < 100) {
+		err = arm(self, 3, 4, PTSHARE_SIGNAL, PTSHARE_KERNEL_FAIL);
+		if (!err) {
+			armed++;
+			EXPECT_EQ(0, pts_resolve(self->nfd, PG(3), PG(4),
+						 PTSHARE_DISARM));
+			/* Of pins that were refused. */
+			pts_drain(self->nfd);
+			arm_two(_metadata, self);
+		} else {
+			busy++;
+			ASSERT_EQ(-EBUSY, err);
+			pts_drain(self->nfd);
+			two_are_armed(_metadata, self);
+		}
+	}
+	TH_LOG("%u armed, %u busy", armed, busy);
+	*p.stop = 1;
+	EXPECT_EQ(0, pts_join(&c));
+	EXPECT_TRUE(pts_writes(self->win + PG(3), 3));
+	EXPECT_TRUE(pts_told(self->nfd, 0, PG(3), getpid()));
+}
+
 /* Pinned after: one write, and then the page stays written. */
 TEST_F_TIMEOUT(ring, pinned_after, TIMEOUT)
 {
