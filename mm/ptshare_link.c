@@ -495,8 +495,8 @@ static bool pmd_unlink(struct vm_area_struct *vma, unsigned long addr,
  * @window: belongs to it
  * @address: in the window
  *
- * Takes no lock that processes share, except to put the window in the list of
- * those to flush.
+ * Takes no lock that processes share, except once to put the window in the list
+ * of those to flush.
  *
  * Context: mmap_lock or VMA lock of the window. May sleep.
  * Return: 1 if there is a link; 0 if the address is to be mirrored; -ENOENT if
@@ -606,7 +606,8 @@ static void window_unlink(struct vm_area_struct *vma)
  * @mm: of any process
  *
  * cmm's changes reach its notifiers through mirrors only, so its windows are
- * mirrored from now on.
+ * mirrored from now on. They need no flush of their own any more, and leave
+ * their places in the list to others.
  *
  * Context: under mm_take_all_locks(), after mm_has_notifiers() became true.
  */
@@ -615,7 +616,7 @@ void ptshare_notifier_added(struct mm_struct *mm)
 	VMA_ITERATOR(vmi, mm, 0);
 	struct ptshare_window *window;
 	struct vm_area_struct *vma;
-	bool unlinked = false;
+	bool joined = false;
 
 	mmap_assert_write_locked(mm);
 	for_each_vma(vmi, vma) {
@@ -623,14 +624,21 @@ void ptshare_notifier_added(struct mm_struct *mm)
 			continue;
 		window = vma->vm_private_data;
 		ptshare_window_slow(vma_ptshare(vma), window);
+		joined |= window->joined;
 		if (!atomic_long_read(&window->nr_links))
 			continue;
 		window_unlink(vma);
 		VM_WARN_ON_ONCE(atomic_long_read(&window->nr_links));
-		unlinked = true;
 	}
-	if (unlinked)
-		flush_tlb_mm(mm);
+	if (!joined)
+		return;
+	flush_tlb_mm(mm);
+	vma_iter_set(&vmi, 0);
+	for_each_vma(vmi, vma) {
+		if (vma_is_ptshare(vma) && vma->vm_private_data)
+			ptshare_tlb_leave(vma_ptshare(vma),
+					  vma->vm_private_data);
+	}
 }
 
 static void window_collapse(struct vm_area_struct *vma, unsigned long addr)

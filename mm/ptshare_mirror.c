@@ -359,12 +359,12 @@ static void windows_zap(struct ptshare *pt, unsigned long start,
 		pgoff_t to = min(last + 1, vma->vm_pgoff + vma_pages(vma));
 		unsigned long addr = vma_address(vma, from, 1);
 
+		cond_resched();
 		window = READ_ONCE(vma->vm_private_data);
 		if (!window || !READ_ONCE(window->slow))
 			continue;
 		window_zap(vma, window, addr,
 			   addr + ((to - from) << PAGE_SHIFT));
-		cond_resched();
 	}
 	i_mmap_unlock_read(&pt->mapping);
 }
@@ -407,6 +407,7 @@ unsigned long ptshare_count_mirrors(struct ptshare *pt)
 		window = READ_ONCE(vma->vm_private_data);
 		if (window)
 			nr += atomic_long_read(&window->nr_mirrors);
+		cond_resched();
 	}
 	i_mmap_unlock_read(&pt->mapping);
 	return nr;

@@ -76,7 +76,7 @@ static bool join_locked(struct ptshare *pt, struct ptshare_window *window)
 		return true;
 	if (pt->nr_linked >= READ_ONCE(max_linked))
 		return false;
-	pt->nr_linked++;
+	WRITE_ONCE(pt->nr_linked, pt->nr_linked + 1);
 	list_add_tail(&window->node, &pt->linked);
 	/* It is in the list before anybody finds the mark. */
 	smp_store_release(&window->joined, true);
@@ -98,6 +98,9 @@ bool ptshare_tlb_join(struct ptshare *pt, struct ptshare_window *window)
 	/* Another thread's, then it is in the list. */
 	if (smp_load_acquire(&window->joined)) /* with the release above */
 		return true;
+	/* Each fault of a late window asks, and must not keep a flush waiting. */
+	if (READ_ONCE(pt->nr_linked) >= READ_ONCE(max_linked))
+		return false;
 	write_lock(&pt->link_lock);
 	joined = join_locked(pt, window);
 	write_unlock(&pt->link_lock);
@@ -106,7 +109,10 @@ bool ptshare_tlb_join(struct ptshare *pt, struct ptshare_window *window)
 	return joined;
 }
 
-/* After the flush of the munmap or exit that has unlinked the window. */
+/*
+ * After the flush that followed the last unlink. With mmap_lock or exit keeping
+ * faults out: they look at the mark.
+ */
 void ptshare_tlb_leave(struct ptshare *pt, struct ptshare_window *window)
 {
 	VM_WARN_ON_ONCE(atomic_long_read(&window->nr_links));
@@ -115,8 +121,9 @@ void ptshare_tlb_leave(struct ptshare *pt, struct ptshare_window *window)
 	VM_WARN_ON_ONCE(!unlink_flushed(window));
 	write_lock(&pt->link_lock);
 	list_del(&window->node);
-	pt->nr_linked--;
+	WRITE_ONCE(pt->nr_linked, pt->nr_linked - 1);
 	write_unlock(&pt->link_lock);
+	window->joined = false;
 }
 
 /* Adds the CPUs that may have entries; who runs later flushes by itself. */

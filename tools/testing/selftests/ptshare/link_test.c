@@ -673,6 +673,44 @@ TEST_F(limit, late_windows_have_mirrors)
 		EXPECT_EQ(0, munmap(self->win[i], GIB));
 }
 
+static int with_notifier(int sock, void *arg)
+{
+	struct _test_data_limit *self = arg;
+	char *win = map_at(self->ctl, GIB, 0);
+	__u64 go;
+	int dev;
+
+	if (win == MAP_FAILED || touch_all(win, MEM))
+		return 1;
+	if (pts_send(sock, 1) || pts_recv(sock, &go))
+		return 2;
+	dev = secmmu_open(win, MEM);
+	if (dev < 0 || touch_all(win, MEM))
+		return 3;
+	if (pts_send(sock, 1) || pts_recv(sock, &go))
+		return 4;
+	return munmap(win, GIB) ? 5 : 0;
+}
+
+/* Who can have no links any more takes nobody's place. */
+TEST_F(limit, notifier_leaves_its_place)
+{
+	struct pts_child c;
+	__u64 ready;
+
+	if (!secmmu_available())
+		SKIP(return, "no /dev/ptshare_test");
+	ASSERT_EQ(0, pts_spit(MAX_LINKED, "1"));
+	ASSERT_EQ(0, pts_fork(&c, with_notifier, self));
+	ASSERT_EQ(0, pts_recv(c.sock, &ready));
+	limit_window(_metadata, self, 0, 0, MEM / pts_psz);
+	ASSERT_EQ(1, pts_ask(c.sock, 1));
+	limit_window(_metadata, self, 1, variant->links, 0);
+	limit_window(_metadata, self, 2, 0, MEM / pts_psz);
+	ASSERT_EQ(0, pts_send(c.sock, 1));
+	EXPECT_EQ(0, pts_join(&c));
+}
+
 /* What is linked stays so; a limit of 0 links nobody any more. */
 TEST_F(limit, binds_who_comes)
 {
