@@ -6,7 +6,7 @@
 # all runs of one kernel.  build/fuzz.log gets a line for each run.
 #
 # usage: [TIME=] [SHARE=none|pmd|pud|all] [PTSHARE_SEED=] fuzz.sh [FLAVOR]
-set -eu
+set -eu -o pipefail
 . "$(dirname "$0")/lib.sh"
 
 flavor=${1:-debug}
