@@ -5,7 +5,7 @@
 # as root or through sudo; says what it does and does nothing when all is there.
 #
 # usage: deps.sh [build|vm|tools|check|bench|fuzz|fire|arm64|postgres|suite|prefork|
-#		   systemd]...
+#		   systemd|regress]...
 #	(without an argument all that `make check` needs)
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -22,6 +22,7 @@ pkg_postgres="postgresql-15 postgresql-client-15 bsdextrautils"
 pkg_suite="build-essential bzip2 debian-archive-keyring postgresql-server-dev-15"
 pkg_prefork="gunicorn jq bsdextrautils"
 pkg_systemd="systemd"
+pkg_regress="stress-ng libfuse-dev libcap-dev libnuma-dev"
 
 wanted()
 {
@@ -43,6 +44,7 @@ wanted()
 		suite)	echo "$pkg_suite" ;;
 		prefork) echo "$pkg_prefork" ;;
 		systemd) echo "$pkg_systemd" ;;
+		regress) echo "$pkg_regress" ;;
 		*)	die "unknown package group $group" ;;
 		esac
 	done | tr ' ' '\n' | sort -u

@@ -5,17 +5,20 @@
 # everything that goes into it makes a second run free.
 #
 # usage: kernel.sh FLAVOR	(a file ../config.FLAVOR names the flavour)
-#	 kernel.sh pristine	(fast, without overlay and patches)
+#	 kernel.sh pristine|pristine-FLAVOR	(fast or FLAVOR, without overlay and
+#						 patches)
 set -eu
 . "$(dirname "$0")/lib.sh"
 
 flavor=${1:-fast}
 src=$linux
-fragment=$self_dir/config.$flavor
-if [ "$flavor" = pristine ]; then
-	src=$orig
-	fragment=$self_dir/config.fast
-fi
+base=$flavor
+case $flavor in
+pristine)	base=fast ;;
+pristine-*)	base=${flavor#pristine-} ;;
+esac
+[ "$base" = "$flavor" ] || src=$orig
+fragment=$self_dir/config.$base
 
 out=$build/$flavor
 [ -f "$fragment" ] || die "no flavour '$flavor' (no $fragment)"
@@ -27,7 +30,7 @@ stamp()
 		cat "$build/linux-orig.from" "$self_dir/config" "$fragment"
 		gcc --version | head -n 1
 		[ -z "${MUTANT:-}" ] || cat "$MUTANT"
-		[ "$flavor" = pristine ] || (
+		[ "$src" = "$orig" ] || (
 			cd "$top"
 			grep -vE '^(Documentation|tools)/' "$build/overlay.files" |
 				xargs -r sha256sum

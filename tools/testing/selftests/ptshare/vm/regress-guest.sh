@@ -1,15 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs in the guest: the kernel's own mm tests and stress-ng's VM stressors.
-# Writes /run/out/results, one line "NAME<tab>pass|fail|skip" for each.
+# Runs in the guest: the kernel's own tests and stress-ng's VM stressors. Writes
+# /run/out/results, one line "NAME<tab>pass|fail|skip" for each.
 #
-# usage: regress-guest.sh MMTESTS [NAME...]	(mm:CATEGORY or stress:NAME)
+# usage: regress-guest.sh TESTS [NAME...]
+#	(TESTS as installed; mm:CATEGORY, uffd:unit, set:NAME or stress:NAME)
 set -u
-mmtests=$1
+tests=$1
 shift
 results=/run/out/results
 secs=${PTSHARE_STRESS_SECS:-3}
+# Those that need a device or bring the whole guest down are left out.
+no_stressor='class|stressors|vm:?$|bad-altstack|oom|numa|mmaphuge|watchdog'
+# They press with memory or time that an emulated guest does not have.
+no_test='cgroup:test_(cpu|cpuset|freezer|hugetlb_memcg|zswap|stress|pids)|proc:proc-uptime'
 
 result()
 {
@@ -23,23 +28,54 @@ tap_lines()
 {
 	sed -nE -e 's/^(# )*(ok|not ok) [0-9]+ *-? *(.*)$/\2\t\3/p' "$1" |
 		sed -E -e 's/0x[0-9a-f]+/N/g' -e 's/[0-9]{4,}/N/g' |
-		awk -F'\t' -v cat="$2" '{
+		awk -F'\t' -v name="$2" '{
 			v = $1 == "ok" ? "pass" : "fail"
 			if (toupper($2) ~ /# *SKIP|\[SKIP\]/) v = "skip"
-			sub(/ *# *(SKIP|exit=).*/, "", $2)
+			sub(/ *# *(SKIP|exit=|TIMEOUT).*/, "", $2)
 			n[$2]++
-			printf "mm:%s:%s#%d\t%s\n", cat, $2, n[$2], v
+			printf "%s:%s#%d\t%s\n", name, $2, n[$2], v
 		}'
+}
+
+# take NAME STATUS: what a set has printed.
+take()
+{
+	local log=/run/out/$1.log
+
+	tap_lines "$log" "$1" >>"$results"
+	[ "$2" -lt 124 ] || result "$1" fail
+	echo "$1: $(tap_lines "$log" x | cut -f2 | sort | uniq -c | paste -sd' ')"
 }
 
 mm()
 {
-	local category=$1 rc=0
+	local rc=0
 
-	(cd /tmp/mm && timeout -k 10 900 ./run_vmtests.sh -t "$category") >"/run/out/mm.$category.log" 2>&1 || rc=$?
-	tap_lines "/run/out/mm.$category.log" "$category" >>"$results"
-	[ $rc -lt 124 ] || result "mm:$category" fail
-	echo "mm $category: $(tap_lines "/run/out/mm.$category.log" x | cut -f2 | sort | uniq -c | paste -sd' ')"
+	(cd /tmp/tests/mm && timeout -k 10 900 ./run_vmtests.sh -t "$1") \
+		>"/run/out/mm:$1.log" 2>&1 || rc=$?
+	take "mm:$1" $rc
+}
+
+# Not TAP; minor-collapse, the last but a few, never ends under emulation.
+uffd()
+{
+	local log=/run/out/uffd:$1.log
+
+	(cd /tmp/tests/mm && timeout -k 10 400 ./uffd-unit-tests) >"$log" 2>&1
+	sed -nE 's/^Testing (.*)\.\.\. (done|skipped|failed).*/uffd:unit:\1\t\2/p' "$log" |
+		sed -e 's/\tdone$/\tpass/' -e 's/\tskipped$/\tskip/' -e 's/\tfailed$/\tfail/' >>"$results"
+	echo "uffd:$1: $(grep -c '^uffd:.*pass$' "$results") pass"
+}
+
+set_of()
+{
+	local rc=0 programs program
+
+	mapfile -t programs < <(grep "^$1:" /tmp/tests/kselftest-list.txt | grep -vE "^($no_test)")
+	for program in "${programs[@]}"; do
+		(cd /tmp/tests && timeout -k 10 600 ./run_kselftest.sh -o 300 -t "$program") || rc=$?
+	done >"/run/out/set:$1.log" 2>&1
+	take "set:$1" $rc
 }
 
 stress()
@@ -47,7 +83,7 @@ stress()
 	local rc=0
 
 	(cd /tmp && timeout -k 10 120 stress-ng --"$1" 2 -t "$secs" --verify --oom-avoid \
-		--vm-bytes 64M --no-rand-seed) >"/run/out/stress.$1.log" 2>&1 || rc=$?
+		--vm-bytes 64M --no-rand-seed) >"/run/out/stress:$1.log" 2>&1 || rc=$?
 	case $rc in
 	0)	result "stress:$1" pass ;;
 	3 | 4)	result "stress:$1" skip ;;
@@ -55,11 +91,10 @@ stress()
 	esac
 }
 
-# Those that need a device or bring the whole guest down are left out.
 stressors()
 {
 	stress-ng --class 'vm?' 2>/dev/null | tr ' ' '\n' | grep -E '^[a-z]' |
-		grep -vE '^(class|stressors|vm:?$|bad-altstack|oom|numa|mmaphuge|watchdog)' | sort -u
+		grep -vE "^($no_stressor)" | sort -u
 	echo vm
 }
 
@@ -68,17 +103,24 @@ all()
 	local name
 
 	for name in mmap gup_test madv_populate mremap mlock cow mkdirty mdwe memfd_secret \
-		    process_mrelease pagemap soft_dirty migration; do
+		    process_mrelease pagemap soft_dirty migration ksm thp compaction; do
 		echo "mm:$name"
 	done
+	echo uffd:unit
+	cut -d: -f1 /tmp/tests/kselftest-list.txt | grep -vx mm | sort -u | sed 's/^/set:/'
 	stressors | sed 's/^/stress:/'
 }
 
-cp -r "$mmtests" /tmp/mm
+cp -r "$tests" /tmp/tests
 : >"$results"
 # shellcheck disable=SC2046 # a list of words
 [ $# -gt 0 ] || set -- $(all)
 for name in "$@"; do
 	echo "ptshare-test: begin $name" >/dev/kmsg
-	"${name%%:*}" "${name#*:}"
+	case $name in
+	mm:*)		mm "${name#*:}" ;;
+	uffd:*)		uffd "${name#*:}" ;;
+	set:*)		set_of "${name#*:}" ;;
+	stress:*)	stress "${name#*:}" ;;
+	esac
 done
