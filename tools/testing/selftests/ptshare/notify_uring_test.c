@@ -488,10 +488,12 @@ static void arm_two(struct __test_metadata *_metadata,
 static void two_are_armed(struct __test_metadata *_metadata,
 			  struct _test_data_ring *self)
 {
+	EXPECT_EQ(0, pts_page_state(self->nfd, PG(2)));
 	EXPECT_EQ(PTS_ARMED, pts_page_state(self->nfd, PG(3)));
 	EXPECT_EQ(PTS_WRITTEN, pts_page_state(self->nfd, PG(4)));
 	EXPECT_EQ(0, pts_page_state(self->nfd, PG(5)));
 	EXPECT_EQ(0, pts_page_state(self->nfd, PG(6)));
+	EXPECT_TRUE(pts_writes(self->win + PG(2), 2));
 	EXPECT_TRUE(pts_writes(self->win + PG(5), 2));
 	EXPECT_TRUE(pts_no_event(self->nfd));
 }
@@ -511,10 +513,10 @@ TEST_F_TIMEOUT(ring, pinned_meanwhile, TIMEOUT)
 	ASSERT_EQ(0, pts_fork(&c, pin_and_unpin, &p));
 	arm_two(_metadata, self);
 	while (armed < 100 || busy < 100) {
-		err = arm(self, 3, 4, PTSHARE_SIGNAL, PTSHARE_KERNEL_FAIL);
+		err = arm(self, 2, 5, PTSHARE_SIGNAL, PTSHARE_KERNEL_FAIL);
 		if (!err) {
 			armed++;
-			EXPECT_EQ(0, pts_resolve(self->nfd, PG(3), PG(4),
+			EXPECT_EQ(0, pts_resolve(self->nfd, PG(2), PG(5),
 						 PTSHARE_DISARM));
 			/* Of pins that were refused. */
 			pts_drain(self->nfd);

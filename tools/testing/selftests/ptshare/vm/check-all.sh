@@ -4,14 +4,14 @@
 # `make check-all`: hours.  Each part adds a line (date, build, seed, result) to
 # build/check-all.log, so that the parts may be run on different days.
 #
-# PARTS='tests share mutants series regress fuzz kcsan' chooses some. FUZZ_SECS is
+# PARTS='tests share preempt mutants series regress fuzz kcsan' chooses some. FUZZ_SECS is
 # how long each way of sharing tables is fuzzed, KCSAN_SECS the same in the
 # kernel that looks for data races.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
 log=$build/check-all.log
-parts=${PARTS:-tests share mutants series regress fuzz kcsan}
+parts=${PARTS:-tests share preempt mutants series regress fuzz kcsan}
 export PTSHARE_SEED=${PTSHARE_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
 
 build_id()
@@ -20,20 +20,32 @@ build_id()
 		"linux-$(cat "$build/linux-orig.version" 2>/dev/null || echo unknown)"
 }
 
+names_debug()
+{
+	make -s -C "$linux/tools/testing/selftests/ptshare" \
+		OUTPUT="$build/kselftest/ptshare" names-debug
+}
+
 # The debug guest's programs once more for each way of sharing tables that is not
 # the default; those of one mode that fail do not keep the next from running.
 share_modes()
 {
 	local mode names rc=0
 
-	names=$(make -s -C "$linux/tools/testing/selftests/ptshare" \
-		OUTPUT="$build/kselftest/ptshare" names-debug)
+	build_all
+	names=$(names_debug)
 	for mode in none pmd; do
 		echo "== ptshare.share=$mode"
 		APPEND="${APPEND:-} ptshare.share=$mode" PTSHARE_ONLY=$names \
 			"$vm_dir/check.sh" || rc=$?
 	done
 	return "$rc"
+}
+
+preempt()
+{
+	build_all
+	FLAVOR_SET=preempt PTSHARE_ONLY=$(names_debug) "$vm_dir/check.sh"
 }
 
 fuzz()
@@ -63,6 +75,7 @@ part()
 	tests)	PTSHARE_ALL=1 PTSHARE_TEST_SECS=${PTSHARE_TEST_SECS:-10} \
 		PTSHARE_PROG_TIMEOUT=7200 TIMEOUT=28800 "$vm_dir/check.sh" ;;
 	share)	share_modes ;;
+	preempt) preempt ;;
 	mutants) "$vm_dir/mutants.sh" ;;
 	series)	"$vm_dir/source.sh"
 		BUILD=1 "$vm_dir/series.sh" series ;;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # `make check`: builds everything, runs every check, ends with the count.
-# T='name ...' runs only these test programs (FLAVOR=fast takes that kernel).
+# T='name ...' runs only these test programs, FLAVOR= takes another kernel for them.
 # PTSHARE_ALL=1 adds the programs of check-all, all-*.bats and systemd-*.bats.
 set -eu
 . "$(dirname "$0")/lib.sh"
@@ -72,25 +72,30 @@ everything()
 	beside "$vm_dir/lint.sh"
 	# shellcheck disable=SC2046,SC2086 # lists of words
 	MEM=${MEM:-6G} programs debug $(names debug) $more
+	judge "lockdep has seen every lock" "$vm_dir/lock-classes.sh" "$report"/debug.*/out/lockdep
 	echo "== checks without a guest ($((SECONDS - start)) s)"
 	beside_end
 }
 
 some()
 {
-	local fast debug name
+	local flavor=${FLAVOR_SET:-} fast='' debug='' name
 
 	build_all
-	fast=
-	debug=
+	if [ -n "$flavor" ]; then
+		"$vm_dir/kernel.sh" "$flavor"
+		# shellcheck disable=SC2086 # a list of words
+		MEM=${MEM:-6G} programs "$flavor" $only
+		return
+	fi
 	for name in $only; do
-		if [ "${FLAVOR_SET:-}" = fast ] || [[ " $(names fast) " = *" $name "* ]]; then
+		if [[ " $(names fast) " = *" $name "* ]]; then
 			fast="$fast $name"
 		else
 			debug="$debug $name"
 		fi
 	done
-	# shellcheck disable=SC2086 # lists of words
+	# shellcheck disable=SC2086 # a list of words
 	{
 		[ -z "$debug" ] || { "$vm_dir/kernel.sh" debug; MEM=${MEM:-6G} programs debug $debug; }
 		[ -z "$fast" ] || { "$vm_dir/kernel.sh" fast; MEM=${MEM:-8G} programs fast $fast; }

@@ -72,9 +72,11 @@ accel()
 # map wild; the fast kernel has five.
 for_flavor()
 {
-	[ "$flavor" != debug ] ||
+	case $flavor in
+	*debug | preempt | gcov)
 		echo "numa=fake=2 page_poison=1 watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120" \
-			"no5lvl"
+			"no5lvl" ;;
+	esac
 }
 
 append()
