@@ -59,11 +59,17 @@ static unsigned int wrong_pages(const char *win)
 	return pts_wrong_stamps(win, MEM, TAG);
 }
 
-/* The container with its upper half not touched yet. */
-static int make(struct _test_data_oom *self, const char *share)
+static void stamp(char *win, size_t from, size_t to)
 {
 	size_t at;
 
+	for (at = from; at < to; at += pts_psz)
+		pts_store(win + at, pts_stamp(TAG, at));
+}
+
+/* The container with its upper half not touched yet. */
+static int make(struct _test_data_oom *self, const char *share)
+{
 	self->mem = pts_memfd(MEM, 0);
 	self->ctl = share_create(share, GIB, PTS_RW);
 	if (self->mem < 0 || self->ctl < 0 ||
@@ -72,8 +78,7 @@ static int make(struct _test_data_oom *self, const char *share)
 	self->win = pts_window(self->ctl, GIB, 0);
 	if (self->win == MAP_FAILED)
 		return -1;
-	for (at = 0; at < MEM / 2; at += pts_psz)
-		pts_store(self->win + at, pts_stamp(TAG, at));
+	stamp(self->win, 0, MEM / 2);
 	return 0;
 }
 
@@ -81,10 +86,7 @@ static int make(struct _test_data_oom *self, const char *share)
 static void all_is_well(struct __test_metadata *_metadata,
 			struct _test_data_oom *self)
 {
-	size_t at;
-
-	for (at = MEM / 2; at < MEM; at += pts_psz)
-		pts_store(self->win + at, pts_stamp(TAG, at));
+	stamp(self->win, MEM / 2, MEM);
 	EXPECT_EQ(0, wrong_pages(self->win));
 	EXPECT_EQ(0, pts_protect(self->ctl, 0, MEM, PTS_RO));
 	EXPECT_TRUE(pts_fault_is(pts_write8(self->win, 1), SIGSEGV,
@@ -163,7 +165,6 @@ static int holder(int sock, void *arg)
 TEST_F_TIMEOUT(oom, holder, TIMEOUT)
 {
 	__u64 ready;
-	size_t at;
 
 	ASSERT_EQ(0, make(self, variant->share));
 	ASSERT_EQ(0, pts_fork(&self->victim, holder, self));
@@ -171,8 +172,7 @@ TEST_F_TIMEOUT(oom, holder, TIMEOUT)
 	close(self->ctl);
 	close(self->mem);
 	dies_of_hunger(_metadata, self);
-	for (at = MEM / 2; at < MEM; at += pts_psz)
-		pts_store(self->win + at, pts_stamp(TAG, at));
+	stamp(self->win, MEM / 2, MEM);
 	EXPECT_EQ(0, wrong_pages(self->win));
 	ASSERT_EQ(0, munmap(self->win, GIB));
 }

@@ -20,12 +20,6 @@ build_id()
 		"linux-$(cat "$build/linux-orig.version" 2>/dev/null || echo unknown)"
 }
 
-names_debug()
-{
-	make -s -C "$linux/tools/testing/selftests/ptshare" \
-		OUTPUT="$build/kselftest/ptshare" names-debug
-}
-
 # The debug guest's programs once more for each way of sharing tables that is not
 # the default; those of one mode that fail do not keep the next from running.
 share_modes()
@@ -33,7 +27,7 @@ share_modes()
 	local mode names rc=0
 
 	build_all
-	names=$(names_debug)
+	names=$(program_names debug)
 	for mode in none pmd; do
 		echo "== ptshare.share=$mode"
 		APPEND="${APPEND:-} ptshare.share=$mode" PTSHARE_ONLY=$names \
@@ -45,7 +39,7 @@ share_modes()
 preempt()
 {
 	build_all
-	FLAVOR_SET=preempt PTSHARE_ONLY=$(names_debug) "$vm_dir/check.sh"
+	FLAVOR_SET=preempt PTSHARE_ONLY=$(program_names debug) "$vm_dir/check.sh"
 }
 
 fuzz()

@@ -12,11 +12,6 @@ only=${PTSHARE_ONLY:-}
 start=$SECONDS
 beside=
 
-names()
-{
-	make -s -C "$linux/tools/testing/selftests/ptshare" OUTPUT="$build/kselftest/ptshare" "names-$1"
-}
-
 bats_names()
 {
 	local file
@@ -60,18 +55,18 @@ everything()
 	[ "${PTSHARE_ALL:-0}" = 0 ] || {
 		"$vm_dir/deps.sh" postgres suite prefork systemd fire
 		"$vm_dir/postgres-suite.sh" || say "without PostgreSQL's regression tests"
-		more=$(names all)
+		more=$(program_names all)
 		long=$(bats_names all; bats_names systemd)
 	}
 	beside "$vm_dir/kernel.sh" debug
 	# The bats files test the tool, and are slow in the debug guest.
 	# shellcheck disable=SC2046,SC2086 # lists of words
-	MEM=${MEM:-8G} programs fast $(names fast) $(bats_names vm) $long
+	MEM=${MEM:-8G} programs fast $(program_names fast) $(bats_names vm) $long
 	beside_end
 	echo "== built debug ($((SECONDS - start)) s)"
 	beside "$vm_dir/lint.sh"
 	# shellcheck disable=SC2046,SC2086 # lists of words
-	MEM=${MEM:-6G} programs debug $(names debug) $more
+	MEM=${MEM:-6G} programs debug $(program_names debug) $more
 	judge "lockdep has seen every lock" "$vm_dir/lock-classes.sh" "$report"/debug.*/out/lockdep
 	echo "== checks without a guest ($((SECONDS - start)) s)"
 	beside_end
@@ -89,7 +84,7 @@ some()
 		return
 	fi
 	for name in $only; do
-		if [[ " $(names fast) " = *" $name "* ]]; then
+		if [[ " $(program_names fast) " = *" $name "* ]]; then
 			fast="$fast $name"
 		else
 			debug="$debug $name"

@@ -81,8 +81,7 @@ lock gcov
 [ -n "${NOBUILD:-}" ] || build_all gcov
 rm -rf "$dir"
 mkdir -p "$dir"
-names=${PTSHARE_ONLY:-$(make -s -C "$linux/tools/testing/selftests/ptshare" \
-	OUTPUT="$build/kselftest/ptshare" names-debug names-fast)}
+names=${PTSHARE_ONLY:-$(program_names debug fast)}
 # shellcheck disable=SC2086 # a list of words
 list $names >"$dir/list"
 run || say "gcov: not all went well in the guest; what was counted is shown"

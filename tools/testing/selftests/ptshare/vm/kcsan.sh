@@ -54,8 +54,7 @@ no_race()
 }
 
 build_all kcsan
-names=${PTSHARE_ONLY:-$(make -s -C "$linux/tools/testing/selftests/ptshare" \
-	OUTPUT="$build/kselftest/ptshare" names-debug)}
+names=${PTSHARE_ONLY:-$(program_names debug)}
 report_reset
 # shellcheck disable=SC2086 # a list of words
 MEM=${MEM:-6G} "$vm_dir/programs.sh" kcsan $names

@@ -93,6 +93,13 @@ owned_sources()
 	overlay_files | grep -E '^(fs|mm|lib|kernel|arch|drivers)/.*\.c$' || true
 }
 
+# The test programs of these kinds: debug, fast, all; see their Makefile.
+program_names()
+{
+	make -s -C "$linux/tools/testing/selftests/ptshare" \
+		OUTPUT="$build/kselftest/ptshare" "${@/#/names-}"
+}
+
 # Packages, source, tools and the kernels of these flavours.
 build_all()
 {
