@@ -290,15 +290,29 @@ TEST(closed_fds_windows_are_found)
 				 BUS_ADRERR, win));
 }
 
+/* Answers how many pages it can still read, which it has not done before. */
+static int reads_when_asked(int sock, void *win)
+{
+	__u64 val, nr = 0;
+	int i;
+
+	if (pts_recv(sock, &val))
+		return 1;
+	for (i = 0; i < PAGES; i++)
+		nr += !pts_read8((char *)win + i * pts_psz, &val).sig;
+	pts_send(sock, nr);
+	return 0;
+}
+
 /* fork copies no mirror: what a child has not touched, it does not have. */
 TEST(fork_copies_no_mirrors)
 {
 	const size_t len = PAGES * pts_psz;
 	int mem = pts_memfd_stamped(len, 1), ctl = pts_create(len, PTS_RW);
 	struct ptshare_info info;
+	struct pts_child c;
 	__u64 before, val;
 	char *win;
-	pid_t pid;
 	int i;
 
 	ASSERT_GE(ctl, 0);
@@ -310,11 +324,7 @@ TEST(fork_copies_no_mirrors)
 	ASSERT_EQ(0, pts_info(ctl, &info));
 	before = info.nr_mirrors;
 	EXPECT_EQ(PAGES, before);
-	pid = fork();
-	ASSERT_GE(pid, 0);
-	if (!pid)
-		for (;;)
-			pause();
+	ASSERT_EQ(0, pts_fork(&c, reads_when_asked, win));
 	ASSERT_EQ(0, pts_info(ctl, &info));
 	EXPECT_EQ(2, info.nr_windows);
 	EXPECT_EQ(before, info.nr_mirrors);
@@ -322,8 +332,9 @@ TEST(fork_copies_no_mirrors)
 	ASSERT_EQ(0, pts_unmap(ctl, 0, len));
 	ASSERT_EQ(0, pts_info(ctl, &info));
 	EXPECT_EQ(0, info.nr_mirrors);
-	kill(pid, SIGKILL);
-	ASSERT_EQ(pid, waitpid(pid, &i, 0));
+	/* What nobody has counted, nobody takes away. */
+	EXPECT_EQ(0, pts_ask(c.sock, 1));
+	EXPECT_EQ(0, pts_join(&c));
 	ASSERT_EQ(0, pts_info(ctl, &info));
 	EXPECT_EQ(1, info.nr_windows);
 	EXPECT_EQ(0, info.nr_mirrors);
