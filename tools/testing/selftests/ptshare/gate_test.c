@@ -43,16 +43,6 @@ FIXTURE_VARIANT_ADD(gate, attach) { PTS_VIA_ATTACH, false };
 FIXTURE_VARIANT_ADD(gate, control_device) { PTS_VIA_CONTROL, true };
 FIXTURE_VARIANT_ADD(gate, attach_device) { PTS_VIA_ATTACH, true };
 
-/* At an address that no link fits. */
-static char *odd_window(int fd, size_t len)
-{
-	char *area = pts_reserve(len + 2 * pts_psz, 1UL << 21);
-
-	if (area == MAP_FAILED)
-		return area;
-	return mmap(area + pts_psz, len, PTS_RW, MAP_SHARED | MAP_FIXED, fd, 0);
-}
-
 FIXTURE_SETUP(gate)
 {
 	unsigned int i;
@@ -68,7 +58,7 @@ FIXTURE_SETUP(gate)
 	ASSERT_GE(self->ctl, 0);
 	ASSERT_EQ(0, pts_map(self->ctl, self->mem[0], PTS_RW, 0, self->len, 0));
 	self->fd = pts_client_fd(self->ctl, variant->via);
-	self->win = odd_window(self->fd, self->len);
+	self->win = pts_window_mirrored(self->fd, self->len);
 	ASSERT_NE(MAP_FAILED, (void *)self->win);
 	self->page = self->win + (PAGES - 100) * pts_psz;
 	self->dev = -1;
@@ -77,7 +67,7 @@ FIXTURE_SETUP(gate)
 		ASSERT_GE(self->dev, 0);
 	}
 	for (i = 0; i < OTHERS; i++) {
-		win = odd_window(self->fd, self->len);
+		win = pts_window_mirrored(self->fd, self->len);
 		ASSERT_NE(MAP_FAILED, (void *)win);
 		/* Tables in both blocks, for the visit to walk. */
 		ASSERT_TRUE(pts_reads(win, pts_stamp(1, 0)));

@@ -40,10 +40,12 @@ FIXTURE(pressure)
 FIXTURE_VARIANT(pressure)
 {
 	enum pts_via via;
+	bool mirrored;		/* else linked, if tables are shared */
 };
 
-FIXTURE_VARIANT_ADD(pressure, control) { PTS_VIA_CONTROL };
-FIXTURE_VARIANT_ADD(pressure, attach) { PTS_VIA_ATTACH };
+FIXTURE_VARIANT_ADD(pressure, control) { PTS_VIA_CONTROL, false };
+FIXTURE_VARIANT_ADD(pressure, attach) { PTS_VIA_ATTACH, false };
+FIXTURE_VARIANT_ADD(pressure, mirrored) { PTS_VIA_ATTACH, true };
 
 /* Makes the container, hands it over, and stays until it is told to go. */
 static int creator(int sock, void *arg)
@@ -84,7 +86,8 @@ FIXTURE_SETUP(pressure)
 	ASSERT_GE(self->mem, 0);
 	self->fd = pts_client_fd(self->ctl, variant->via);
 	ASSERT_GE(self->fd, 0);
-	self->win = pts_window(self->fd, self->len, 0);
+	self->win = variant->mirrored ? pts_window_mirrored(self->fd, self->len) :
+					pts_window(self->fd, self->len, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->win);
 }
 

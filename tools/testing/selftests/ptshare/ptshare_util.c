@@ -434,6 +434,16 @@ void *pts_reserve(size_t length, size_t align)
 	return (void *)start;
 }
 
+void *pts_window_mirrored(int fd, size_t length)
+{
+	char *area = pts_reserve(length + 2 * pts_psz, 1UL << 21);
+
+	if (area == MAP_FAILED)
+		return area;
+	return mmap(area + pts_psz, length, PTS_RW, MAP_SHARED | MAP_FIXED, fd,
+		    0);
+}
+
 int pts_rig_make(struct pts_rig *rig, enum pts_via via, unsigned int pages)
 {
 	int ret;

@@ -96,6 +96,8 @@ static inline __u64 pts_stamp(__u64 tag, __u64 offset)
 
 /* Shared read-write mapping at a place of the kernel's choice, or MAP_FAILED. */
 void *pts_window(int fd, size_t length, off_t offset);
+/* The same at an address that no link fits, at offset 0. */
+void *pts_window_mirrored(int fd, size_t length);
 /* Reserves @length bytes of address space aligned to @align (power of 2). */
 void *pts_reserve(size_t length, size_t align);
 
