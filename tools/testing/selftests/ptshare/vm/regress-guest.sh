@@ -61,7 +61,7 @@ uffd()
 {
 	local log=/run/out/uffd:$1.log
 
-	(cd /tmp/tests/mm && timeout -k 10 900 ./uffd-unit-tests) >"$log" 2>&1
+	(cd /tmp/tests/mm && timeout -k 10 1800 ./uffd-unit-tests) >"$log" 2>&1
 	sed -nE 's/^Testing (.*)\.\.\. (done|skipped|failed).*/uffd:unit:\1\t\2/p' "$log" |
 		sed -e 's/\tdone$/\tpass/' -e 's/\tskipped$/\tskip/' -e 's/\tfailed$/\tfail/' >>"$results"
 	echo "uffd:$1: $(grep -c '^uffd:.*pass$' "$results") pass"
