@@ -109,6 +109,19 @@ long long cg_stat(const struct cg *cg, const char *file, const char *key)
 	return keyed(path, key);
 }
 
+long long cg_memory_stat(const struct cg *cg, const char *key,
+			 long long at_least)
+{
+	__u64 until = pts_now_ms() + 4500;
+	long long val;
+
+	do {
+		usleep(100000);
+		val = cg_stat(cg, "memory.stat", key);
+	} while (val < at_least && pts_now_ms() < until);
+	return val;
+}
+
 long long vm_counter(const char *key)
 {
 	return keyed("/proc/vmstat", key);

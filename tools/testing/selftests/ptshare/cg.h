@@ -24,6 +24,13 @@ int cg_write_bytes(const struct cg *cg, const char *file, long long bytes);
 long long cg_read(const struct cg *cg, const char *file);
 /* The value of "key value" in a file, or -errno. */
 long long cg_stat(const struct cg *cg, const char *file, const char *key);
+/*
+ * A value of memory.stat. The kernel sums it up every two seconds only, unless
+ * much has changed: waits up to 4.5 seconds for at least @at_least bytes, and
+ * a little in any case, so that what was read next is not too old.
+ */
+long long cg_memory_stat(const struct cg *cg, const char *key,
+			 long long at_least);
 
 /* The value of "key value" in /proc/vmstat, or -errno. */
 long long vm_counter(const char *key);

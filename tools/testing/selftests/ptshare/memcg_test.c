@@ -189,19 +189,6 @@ static void quit(struct __test_metadata *_metadata, struct pts_child *c)
 	EXPECT_EQ(0, pts_join(c));
 }
 
-/* Per-CPU sums arrive late: waits for them, and a little for the others. */
-static long long settled(struct cg *cg, const char *key, long long at_least)
-{
-	__u64 until = pts_now_ms() + 4500;
-	long long val;
-
-	do {
-		usleep(100000);
-		val = cg_stat(cg, "memory.stat", key);
-	} while (val < at_least && pts_now_ms() < until);
-	return val;
-}
-
 TEST_F(memcg, creator_pays_for_pages)
 {
 	struct pts_child c;
@@ -212,7 +199,7 @@ TEST_F(memcg, creator_pays_for_pages)
 	ask_touch(_metadata, &c, &a);
 	EXPECT_EQ(0, a.sig);
 	EXPECT_EQ(6 * MIB / pts_psz, a.pages);
-	EXPECT_LE(6 * MIB, settled(&self->creator, "shmem", 6 * MIB));
+	EXPECT_LE(6 * MIB, cg_memory_stat(&self->creator, "shmem", 6 * MIB));
 	EXPECT_GE(1 * MIB, cg_stat(&self->client, "memory.stat", "shmem"));
 	EXPECT_LE(6 * MIB, cg_read(&self->creator, "memory.current"));
 	EXPECT_GE(5 * MIB, cg_read(&self->client, "memory.current"));
@@ -231,7 +218,8 @@ TEST_F(memcg, creator_pays_for_tables)
 	start_client(_metadata, self, &c);
 	ask_touch(_metadata, &c, &a);
 	EXPECT_EQ(0, a.sig);
-	EXPECT_LE(tables, settled(&self->creator, "pagetables", tables));
+	EXPECT_LE(tables,
+		  cg_memory_stat(&self->creator, "pagetables", tables));
 	/* The client may have as many of its own, but not the container's. */
 	EXPECT_GE(tables + tables * 3 / 4,
 		  cg_stat(&self->client, "memory.stat", "pagetables"));

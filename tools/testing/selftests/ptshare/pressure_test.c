@@ -157,16 +157,19 @@ static void swap_out(struct _test_data_pressure *self)
 /* The memory is the creator's, whoever touches it first. */
 TEST_F_TIMEOUT(pressure, creator_pays, TIMEOUT)
 {
+	const long long tables = self->len / (512 * pts_psz) * pts_psz;
 	const unsigned int nr = self->len / pts_psz;
-	long long before = cg_read(&self->cg, "memory.current");
 	struct pts_fault f;
 
+	/*
+	 * Each processor has up to 64 pages set aside that count already and
+	 * are used first: the increase may be less than what was touched.
+	 */
+	EXPECT_LT(cg_read(&self->cg, "memory.current"), self->len / 2);
 	ASSERT_EQ(nr, fill(self, &f));
-	EXPECT_GE(cg_read(&self->cg, "memory.current") - before, self->len);
-	EXPECT_GE(cg_stat(&self->cg, "memory.stat", "shmem"), self->len);
-	/* Two tables, and those above them. */
-	EXPECT_GE(cg_stat(&self->cg, "memory.stat", "pagetables"),
-		  self->len / (512 * pts_psz) * pts_psz);
+	EXPECT_GE(cg_read(&self->cg, "memory.current"), self->len);
+	EXPECT_GE(cg_memory_stat(&self->cg, "shmem", self->len), self->len);
+	EXPECT_GE(cg_memory_stat(&self->cg, "pagetables", tables), tables);
 }
 
 /* A6: a limit holds although others do the touching; swap takes the rest. */
