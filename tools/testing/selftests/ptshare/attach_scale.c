@@ -64,15 +64,14 @@ static void client(struct _test_data_scale *self, unsigned int id)
 {
 	struct board *board = self->board;
 	int fd = id & 1 ? pts_attach(self->ctl) : self->ctl;
-	char *area, *win;
+	char *win;
 	size_t off;
 	__u64 val;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	area = pts_reserve(self->len + (1 << 21), 1 << 21);
-	win = mmap(area + (id % 3 ? 0 : 5 * pts_psz), self->len, PTS_RW,
-		   MAP_SHARED | MAP_FIXED, fd, 0);
-	if (area == MAP_FAILED || win == MAP_FAILED)
+	win = pts_window_aligned(fd, self->len, 1 << 21,
+				 id % 3 ? 0 : 5 * pts_psz);
+	if (win == MAP_FAILED)
 		_exit(1);
 	for (off = 0; off < self->len; off += pts_psz)
 		if (__atomic_load_n((__u64 *)(win + off), __ATOMIC_RELAXED) !=

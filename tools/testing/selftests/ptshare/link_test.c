@@ -59,16 +59,6 @@ FIXTURE_VARIANT_ADD(link, pmd_attach) { "pmd", PTS_VIA_ATTACH, MEM, 0 };
 FIXTURE_VARIANT_ADD(link, odd) { "pud", PTS_VIA_CONTROL, GIB, 0x1000 };
 FIXTURE_VARIANT_ADD(link, none) { "none", PTS_VIA_CONTROL, GIB, 0 };
 
-/* A mapping at @shift bytes beyond an address congruent with offset 0. */
-static char *map_at(int fd, size_t len, size_t shift)
-{
-	char *area = pts_reserve(len + GIB, GIB);
-
-	if (area == MAP_FAILED)
-		return area;
-	return mmap(area + shift, len, PTS_RW, MAP_SHARED | MAP_FIXED, fd, 0);
-}
-
 static __u64 links_expected(const char *share, size_t len, size_t shift)
 {
 	if (!strcmp(share, "none") || shift % HUGE)
@@ -88,7 +78,8 @@ FIXTURE_SETUP(link)
 	ASSERT_GE(self->ctl, 0);
 	self->fd = pts_client_fd(self->ctl, variant->via);
 	ASSERT_GE(self->fd, 0);
-	self->win = map_at(self->fd, self->len, variant->shift);
+	self->win = pts_window_aligned(self->fd, self->len, GIB,
+				       variant->shift);
 	ASSERT_NE(MAP_FAILED, (void *)self->win);
 	self->links = links_expected(variant->share, self->len, variant->shift);
 }
@@ -139,7 +130,8 @@ static int other_touch(int sock, void *arg)
 	long before;
 	__u64 val;
 
-	other->win = map_at(other->fd, other->len, other->shift);
+	other->win = pts_window_aligned(other->fd, other->len, GIB,
+					other->shift);
 	if (other->win == MAP_FAILED)
 		return 1;
 	/* The first of all faults of a process is not of the window. */
@@ -273,7 +265,8 @@ TEST_F(link, nothing_stale_after_munmap)
 		*(__u64 *)(self->win + at) = 42;
 	}
 	EXPECT_EQ(0, stale);
-	self->win = map_at(self->fd, self->len, variant->shift);
+	self->win = pts_window_aligned(self->fd, self->len, GIB,
+				       variant->shift);
 	ASSERT_NE(MAP_FAILED, (void *)self->win);
 	EXPECT_EQ(0, touch_all(self->win, MEM));
 }
@@ -320,7 +313,8 @@ static int watch_fn(int sock, void *arg)
 	int phase;
 	__u64 val;
 
-	w->other.win = map_at(w->other.fd, w->other.len, w->other.shift);
+	w->other.win = pts_window_aligned(w->other.fd, w->other.len, GIB,
+					  w->other.shift);
 	if (w->other.win == MAP_FAILED)
 		return 1;
 	at = w->other.win + 3 * pts_psz;
@@ -469,8 +463,7 @@ TEST_F_TIMEOUT(link, collapse, TIMEOUT)
 	int err;
 
 	ASSERT_EQ(0, touch_all(self->win, MEM));
-	plain = mmap(pts_reserve(MEM, HUGE), MEM, PTS_RW, MAP_SHARED | MAP_FIXED,
-		     self->mem, 0);
+	plain = pts_window_aligned(self->mem, MEM, HUGE, 0);
 	ASSERT_NE(MAP_FAILED, (void *)plain);
 	ASSERT_EQ(0, touch_all(plain, MEM));
 	err = madvise(plain, MEM, MADV_COLLAPSE) ? -errno : 0;
@@ -495,7 +488,8 @@ static int count_fn(int sock, void *arg)
 	__u64 last = 1;
 	char *at;
 
-	w->other.win = map_at(w->other.fd, w->other.len, w->other.shift);
+	w->other.win = pts_window_aligned(w->other.fd, w->other.len, GIB,
+					  w->other.shift);
 	if (w->other.win == MAP_FAILED)
 		return 1;
 	at = w->other.win + 3 * pts_psz + 8;
@@ -643,7 +637,7 @@ static void limit_window(struct __test_metadata *_metadata,
 	struct ptshare_info before, after;
 
 	ASSERT_EQ(0, pts_info(self->ctl, &before));
-	self->win[i] = map_at(self->ctl, GIB, 0);
+	self->win[i] = pts_window_aligned(self->ctl, GIB, GIB, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->win[i]);
 	EXPECT_EQ(0, touch_all(self->win[i], MEM));
 	ASSERT_EQ(0, pts_info(self->ctl, &after));
@@ -676,7 +670,7 @@ TEST_F(limit, late_windows_have_mirrors)
 static int with_notifier(int sock, void *arg)
 {
 	struct _test_data_limit *self = arg;
-	char *win = map_at(self->ctl, GIB, 0);
+	char *win = pts_window_aligned(self->ctl, GIB, GIB, 0);
 	__u64 go;
 	int dev;
 

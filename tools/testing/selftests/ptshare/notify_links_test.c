@@ -51,12 +51,11 @@ static void store_all(char *win, __u64 val)
 static int client(int sock, void *arg)
 {
 	struct _test_data_links *self = arg;
-	char *at = pts_reserve(self->len, GIB);
+	char *at = pts_window_aligned(self->ctl, self->len, GIB, 0);
 	__u64 val;
 	long before;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	at = mmap(at, self->len, PTS_RW, MAP_SHARED | MAP_FIXED, self->ctl, 0);
 	if (at == MAP_FAILED)
 		return 1;
 	store_all(at, 1);

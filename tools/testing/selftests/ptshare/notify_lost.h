@@ -98,9 +98,7 @@ FIXTURE_SETUP(lost)
 	ASSERT_EQ(0, pts_map(self->ctl, self->mem, PTS_RW, 0, self->len, 0));
 	self->nfd = pts_notify(self->ctl, 1);
 	ASSERT_GE(self->nfd, 0);
-	self->plain = pts_reserve(self->len, HUGE);
-	self->plain = mmap(self->plain, self->len, PTS_RW,
-			   MAP_SHARED | MAP_FIXED, self->mem, 0);
+	self->plain = pts_window_aligned(self->mem, self->len, HUGE, 0);
 	self->shadow = calloc(1, self->len);
 	self->vec = calloc(self->len / pts_psz, sizeof(*self->vec));
 	self->pids = calloc(self->procs + 3, sizeof(pid_t));

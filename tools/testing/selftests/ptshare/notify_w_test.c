@@ -54,9 +54,7 @@ FIXTURE_VARIANT_ADD(w, private_huge) { "none", true };
 
 static char *map_aligned(int fd)
 {
-	char *at = pts_reserve(LEN, LEN);
-
-	return mmap(at, LEN, PTS_RW, MAP_SHARED | MAP_FIXED, fd, 0);
+	return pts_window_aligned(fd, LEN, LEN, 0);
 }
 
 /* Every page begins with a stamp that was stored through a mapping. */

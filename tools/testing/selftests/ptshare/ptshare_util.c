@@ -434,14 +434,21 @@ void *pts_reserve(size_t length, size_t align)
 	return (void *)start;
 }
 
-void *pts_window_mirrored(int fd, size_t length)
+void *pts_window_aligned(int fd, size_t length, size_t align, size_t shift)
 {
-	char *area = pts_reserve(length + 2 * pts_psz, 1UL << 21);
+	char *area = pts_reserve(shift + length, align);
 
 	if (area == MAP_FAILED)
 		return area;
-	return mmap(area + pts_psz, length, PTS_RW, MAP_SHARED | MAP_FIXED, fd,
+	if (shift)
+		munmap(area, shift);
+	return mmap(area + shift, length, PTS_RW, MAP_SHARED | MAP_FIXED, fd,
 		    0);
+}
+
+void *pts_window_mirrored(int fd, size_t length)
+{
+	return pts_window_aligned(fd, length, 1UL << 21, pts_psz);
 }
 
 int pts_rig_make(struct pts_rig *rig, enum pts_via via, unsigned int pages)

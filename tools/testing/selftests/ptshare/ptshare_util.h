@@ -96,7 +96,9 @@ static inline __u64 pts_stamp(__u64 tag, __u64 offset)
 
 /* Shared read-write mapping at a place of the kernel's choice, or MAP_FAILED. */
 void *pts_window(int fd, size_t length, off_t offset);
-/* The same at an address that no link fits, at offset 0. */
+/* The same of offset 0, @shift bytes beyond a multiple of @align (power of 2). */
+void *pts_window_aligned(int fd, size_t length, size_t align, size_t shift);
+/* The same at an address that no link fits. */
 void *pts_window_mirrored(int fd, size_t length);
 /* Reserves @length bytes of address space aligned to @align (power of 2). */
 void *pts_reserve(size_t length, size_t align);

@@ -165,14 +165,9 @@ static int fork_and_look(struct worker *w)
 /* Once in three times at an address that lets nothing be shared. */
 static char *map_somewhere(struct worker *w)
 {
-	char *at;
-
 	if (next_random(w) % 3)
 		return pts_window(w->self->att, GIB, 0);
-	at = pts_reserve(GIB + pts_psz, GIB);
-	munmap(at, pts_psz);
-	return mmap(at + pts_psz, GIB, PTS_RW, MAP_SHARED | MAP_FIXED,
-		    w->self->att, 0);
+	return pts_window_mirrored(w->self->att, GIB);
 }
 
 static int attach_once(struct worker *w)

@@ -55,12 +55,6 @@ FIXTURE_VARIANT_ADD(trim, pud) { "pud", GIB };
 FIXTURE_VARIANT_ADD(trim, pmd) { "pmd", MEM };
 FIXTURE_VARIANT_ADD(trim, none) { "none", MEM };
 
-static char *map_aligned(int fd, size_t len)
-{
-	return mmap(pts_reserve(len, GIB), len, PTS_RW, MAP_SHARED | MAP_FIXED,
-		    fd, 0);
-}
-
 static __u64 tables(int ctl)
 {
 	struct ptshare_info info;
@@ -100,7 +94,7 @@ static unsigned int blocks_bad(const char *win, unsigned int first,
 static int attached(int sock, void *arg)
 {
 	struct _test_data_trim *self = arg;
-	char *win = map_aligned(self->ctl, self->len);
+	char *win = pts_window_aligned(self->ctl, self->len, GIB, 0);
 	__u64 what;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -137,7 +131,7 @@ FIXTURE_SETUP(trim)
 	self->ctl = share_create(variant->share, self->len, PTS_RW);
 	ASSERT_GE(self->ctl, 0);
 	ASSERT_EQ(0, pts_map(self->ctl, self->mem, PTS_RW, 0, MEM, 0));
-	self->win = map_aligned(self->ctl, self->len);
+	self->win = pts_window_aligned(self->ctl, self->len, GIB, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->win);
 	fill(self->win);
 	self->tables = tables(self->ctl);
@@ -349,8 +343,7 @@ TEST_F_TIMEOUT(trim, against_collapse, TIMEOUT)
 {
 	const char *secs = getenv("PTSHARE_TEST_SECS");
 	__u64 end = pts_now_ms() + 1000 * (secs ? atoi(secs) : 2);
-	char *plain = mmap(pts_reserve(BLOCK, BLOCK), BLOCK, PTS_RW,
-			   MAP_SHARED | MAP_FIXED, self->mem, 0);
+	char *plain = pts_window_aligned(self->mem, BLOCK, BLOCK, 0);
 	unsigned int collapsed = 0;
 
 	ASSERT_NE(MAP_FAILED, (void *)plain);
