@@ -30,7 +30,8 @@ check:
 check-all:
 	@$(vm)/check-all.sh
 
-##make kernel [FLAVOR=fast|debug|gcov] build one kernel
+##make kernel [FLAVOR=fast|debug|kcsan|strict|gcov]
+##                                build one kernel
 .PHONY: kernel
 kernel:
 	@$(vm)/deps.sh build
@@ -103,10 +104,10 @@ fuzz:
 	@$(vm)/tools.sh
 	@$(vm)/fuzz.sh $(flavor)
 
-##make gcov [T='program ...']     lines of our kernel files that the tests reach; the others
-##                                are in build/gcov.run/uncovered
-.PHONY: gcov
-gcov:
+##make coverage [T='program ...'] lines of our kernel files that the tests reach, by gcov; the
+##                                others are in build/gcov.run/uncovered
+.PHONY: coverage
+coverage:
 	@PTSHARE_ONLY="$(T)" $(vm)/gcov.sh
 
 ##make bench [BENCH='name ...']    benchmarks: tables, build/bench/NAME.json, NAME.svg

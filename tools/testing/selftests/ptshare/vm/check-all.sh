@@ -4,14 +4,14 @@
 # `make check-all`: hours.  Each part adds a line (date, build, seed, result) to
 # build/check-all.log, so that the parts may be run on different days.
 #
-# PARTS='tests share preempt mutants series regress fuzz kcsan' chooses some. FUZZ_SECS is
+# PARTS='tests share strict mutants series regress fuzz kcsan' chooses some. FUZZ_SECS is
 # how long each way of sharing tables is fuzzed, KCSAN_SECS the same in the
 # kernel that looks for data races.
 set -eu
 . "$(dirname "$0")/lib.sh"
 
 log=$build/check-all.log
-parts=${PARTS:-tests share preempt mutants series regress fuzz kcsan}
+parts=${PARTS:-tests share strict mutants series regress fuzz kcsan}
 export PTSHARE_SEED=${PTSHARE_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
 
 build_id()
@@ -36,10 +36,10 @@ share_modes()
 	return "$rc"
 }
 
-preempt()
+strict()
 {
 	build_all
-	FLAVOR_SET=preempt PTSHARE_ONLY=$(program_names debug) "$vm_dir/check.sh"
+	FLAVOR_SET=strict PTSHARE_ONLY=$(program_names debug) "$vm_dir/check.sh"
 }
 
 fuzz()
@@ -69,7 +69,7 @@ part()
 	tests)	PTSHARE_ALL=1 PTSHARE_TEST_SECS=${PTSHARE_TEST_SECS:-10} \
 		PTSHARE_PROG_TIMEOUT=7200 TIMEOUT=28800 "$vm_dir/check.sh" ;;
 	share)	share_modes ;;
-	preempt) preempt ;;
+	strict) strict ;;
 	mutants) "$vm_dir/mutants.sh" ;;
 	series)	"$vm_dir/source.sh"
 		BUILD=1 "$vm_dir/series.sh" series ;;

@@ -74,7 +74,7 @@ everything()
 
 some()
 {
-	local flavor=${FLAVOR_SET:-} fast='' debug='' name
+	local flavor=${FLAVOR_SET:-} of_fast fast='' debug='' name
 
 	build_all
 	if [ -n "$flavor" ]; then
@@ -83,8 +83,9 @@ some()
 		MEM=${MEM:-6G} programs "$flavor" $only
 		return
 	fi
+	of_fast=$(program_names fast)
 	for name in $only; do
-		if [[ " $(program_names fast) " = *" $name "* ]]; then
+		if [[ " $of_fast " = *" $name "* ]]; then
 			fast="$fast $name"
 		else
 			debug="$debug $name"

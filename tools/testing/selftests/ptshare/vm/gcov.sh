@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# `make gcov`: which lines of our kernel files the test programs reach, or those
+# `make coverage`: which lines of our kernel files the test programs reach, or those
 # in PTSHARE_ONLY. Prints a table; build/gcov.run/uncovered has the lines
 # that were not reached. Owns build/gcov.run.
 set -eu

@@ -113,7 +113,7 @@ build_all()
 	done
 }
 
-# Those whose lines `make gcov` counts: not the device that serves tests only.
+# Those whose lines `make coverage` counts: not the device that serves tests only.
 covered_sources()
 {
 	owned_sources | grep -v '_test\.c$'

@@ -73,7 +73,7 @@ accel()
 for_flavor()
 {
 	case $flavor in
-	*debug | preempt | gcov)
+	*debug | strict | gcov)
 		echo "numa=fake=2 page_poison=1 watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120" \
 			"no5lvl" ;;
 	esac
