@@ -542,23 +542,31 @@ static bool resolve_check(const struct wn_segment *seg,
 }
 
 static u64 disarm_segment(const struct wn_segment *seg,
+			  const struct wn_queue *queue,
 			  struct list_head *spares)
 {
+	pgoff_t index = seg->first;
 	struct wn_range *range;
 	u64 woken = 0;
+	bool own;
 
 	do {
 		spin_lock(&seg->wn->lock);
-		range = wn_first_range(seg->wn, seg->first, seg->last);
-		spin_unlock(&seg->wn->lock);
+		range = wn_first_range(seg->wn, index, seg->last);
+		/* What we have given up just now may be another's already. */
+		own = range && range->queue == queue;
 		if (range)
+			index = range->it.last + 1;
+		spin_unlock(&seg->wn->lock);
+		if (own)
 			woken += wn_drop(range, seg->first, seg->last, false,
 					 spares);
-	} while (range);
+	} while (range && index <= seg->last);
 	return woken;
 }
 
 static int disarm_segments(const struct ptshare_segments *segs,
+			   const struct wn_queue *queue,
 			   struct ptshare_resolve *resolve)
 {
 	LIST_HEAD(spares);
@@ -567,7 +575,7 @@ static int disarm_segments(const struct ptshare_segments *segs,
 
 	err = wn_alloc_spares(&spares, WN_CLAIM_SPARES * segs->nr);
 	for (i = 0; i < segs->nr && !err; i++)
-		resolve->woken += disarm_segment(&segs->seg[i], &spares);
+		resolve->woken += disarm_segment(&segs->seg[i], queue, &spares);
 	wn_free_ranges(&spares);
 	return err;
 }
@@ -583,7 +591,7 @@ static int resolve_segments(struct ptshare_watch *watch,
 		if (!resolve_check(seg, watch->queue))
 			return -ENOENT;
 	if (resolve->action == PTSHARE_DISARM)
-		return disarm_segments(segs, resolve);
+		return disarm_segments(segs, watch->queue, resolve);
 	for (seg = segs->seg; seg < segs->seg + segs->nr; seg++)
 		resolve->woken += wn_resolve(seg->wn, seg->first, seg->last,
 					     resolve->action == PTSHARE_ALLOW,

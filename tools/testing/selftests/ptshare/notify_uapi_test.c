@@ -305,6 +305,65 @@ TEST_F(uapi, resolve_disarm)
 	EXPECT_EQ(0, pts_arm(self->other, 0, PG(2), 0, 0));
 }
 
+#define TURNS_MS	3000
+#define BETWEEN		16384
+
+struct turns {
+	int nfd;
+	__u64 length;
+};
+
+/* Arms a page whenever it is free; what is armed then stays so. */
+static int take_turns(int sock, void *arg)
+{
+	__u64 until = pts_now_ms() + TURNS_MS;
+	const struct turns *t = arg;
+	unsigned int turns = 0;
+	int err;
+
+	while (pts_now_ms() < until) {
+		err = pts_arm(t->nfd, 0, t->length, 0, 0);
+		if (err == -EBUSY)
+			continue;
+		if (err)
+			return 1;
+		if (pts_page_state(t->nfd, 0) != PTS_ARMED)
+			return 2;
+		if (pts_resolve(t->nfd, 0, t->length, PTSHARE_DISARM))
+			return 3;
+		turns++;
+	}
+	return turns < 10 ? 4 : 0;
+}
+
+/*
+ * Who gives up a page has no business with who gets it. One of two containers
+ * shows it twice, with much of another file between, so that there is time.
+ */
+TEST_F(uapi, disarmed_for_another_container)
+{
+	const __u64 length = PG(BETWEEN + 2);
+	struct turns once = { .length = PG(1) }, twice = { .length = length };
+	int big, ctl[2];
+	struct pts_child c;
+
+	ASSERT_EQ(0, pts_resolve(self->nfd, 0, PG(2), PTSHARE_DISARM));
+	big = pts_memfd(PG(BETWEEN), 0);
+	ctl[0] = pts_create(length, PTS_RW);
+	ctl[1] = pts_create(length, PTS_RW);
+	ASSERT_EQ(0, pts_map(ctl[0], self->mem, PTS_RW, 0, PG(1), 0));
+	ASSERT_EQ(0, pts_map(ctl[1], self->mem, PTS_RW, 0, PG(1), 0));
+	ASSERT_EQ(0, pts_map(ctl[1], big, PTS_RW, PG(1), PG(BETWEEN), 0));
+	ASSERT_EQ(0, pts_map(ctl[1], self->mem, PTS_RW, PG(BETWEEN + 1), PG(1),
+			     0));
+	once.nfd = pts_notify(ctl[0], 0);
+	twice.nfd = pts_notify(ctl[1], 0);
+	ASSERT_EQ(0, pts_fork(&c, take_turns, &once));
+	EXPECT_EQ(0, take_turns(-1, &twice));
+	EXPECT_EQ(0, pts_join(&c));
+	EXPECT_EQ(0, pts_arm(self->nfd, 0, PG(1), 0, 0));
+}
+
 /* --- wrong fds --------------------------------------------------------------- */
 
 /* A notify fd is armed, resolved and scanned, and nothing else. */
