@@ -449,12 +449,12 @@ static int arm_alloc_undo(struct ptshare_segments *segs)
 
 static void arm_undo(const struct ptshare_segments *segs)
 {
-	unsigned int i = segs->nr;
+	struct wn_segment *seg = segs->seg + segs->nr;
 
-	/* The last first: a file may be there twice. */
-	while (i--)
-		wn_unclaim(segs->seg[i].range, &segs->seg[i].replaced,
-			   segs->seg[i].armed);
+	/* The last first: a file, or a page of it, may be there twice. */
+	while (seg-- > segs->seg)
+		wn_unclaim(seg->wn, seg->first, seg->last, &seg->replaced,
+			   seg->armed);
 }
 
 static int arm_locked(struct ptshare_watch *watch,

@@ -202,8 +202,8 @@ int wn_may_claim(struct write_notify *wn, pgoff_t first, pgoff_t last,
 		 const struct wn_queue *queue, bool entitled);
 void wn_claim(struct wn_range *range, struct list_head *spares,
 	      struct list_head *replaced);
-void wn_unclaim(struct wn_range *range, struct list_head *replaced,
-		const unsigned long *armed);
+void wn_unclaim(struct write_notify *wn, pgoff_t first, pgoff_t last,
+		struct list_head *replaced, const unsigned long *armed);
 unsigned long wn_drop(struct wn_range *range, pgoff_t first, pgoff_t last,
 		      bool tell, struct list_head *spares);
 void wn_orphan(struct wn_range *range);

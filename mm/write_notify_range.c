@@ -205,42 +205,50 @@ static void unarm(struct write_notify *wn, pgoff_t first, pgoff_t last,
 
 /**
  * wn_unclaim - undo wn_claim() and wn_arm()
- * @range: that was claimed; it is freed
+ * @wn: the file
+ * @first: first page of the range that was claimed
+ * @last: last page
  * @replaced: of wn_claim(), of this range; empty afterwards
- * @armed: of wn_arm()
+ * @armed: of wn_arm(), from @first on
+ *
+ * What has the pages now is freed: that range, or what is left of it if a later
+ * claim of the same call, which is undone by now, has cut it.
  *
  * Context: under notify_mutex.
  */
-void wn_unclaim(struct wn_range *range, struct list_head *replaced,
-		const unsigned long *armed)
+void wn_unclaim(struct write_notify *wn, pgoff_t first, pgoff_t last,
+		struct list_head *replaced, const unsigned long *armed)
 {
-	pgoff_t base = range->it.start, next = base;
-	struct write_notify *wn = range->wn;
-	struct wn_range *old, *n;
+	struct wn_range *range, *old, *n;
+	pgoff_t next = first;
+	LIST_HEAD(removed);
 
-	/* While the range has them still: an armed page has a range. */
+	/* While they have a range still: an armed page has one. */
 	list_for_each_entry(old, replaced, node) {
 		if (old->it.start > next)
-			unarm(wn, next, old->it.start - 1, armed, base, false);
-		unarm(wn, old->it.start, old->it.last, armed, base, true);
+			unarm(wn, next, old->it.start - 1, armed, first, false);
+		unarm(wn, old->it.start, old->it.last, armed, first, true);
 		next = old->it.last + 1;
 	}
-	if (next <= range->it.last)
-		unarm(wn, next, range->it.last, armed, base, false);
+	if (next <= last)
+		unarm(wn, next, last, armed, first, false);
 
 	mutex_lock(&wn_claim_mutex);
 	spin_lock(&wn->lock);
-	range_remove(range);
+	while ((range = wn_first_range(wn, first, last))) {
+		range_remove(range);
+		list_add(&range->node, &removed);
+	}
 	list_for_each_entry_safe(old, n, replaced, node) {
 		list_del(&old->node);
 		range_insert(old);
 	}
 	/* Who has come back since was told of the wrong range. */
-	wn_wake(wn, range->it.start, range->it.last, WN_GO);
+	wn_wake(wn, first, last, WN_GO);
 	spin_unlock(&wn->lock);
-	wn_free_chunks(wn, range->it.start, range->it.last);
+	wn_free_chunks(wn, first, last);
 	mutex_unlock(&wn_claim_mutex);
-	range_free(range);
+	wn_free_ranges(&removed);
 }
 
 /* Lets everybody write from @first to @last, which the range has. */

@@ -486,7 +486,7 @@ static void arm_two(struct __test_metadata *_metadata,
 }
 
 static void two_are_armed(struct __test_metadata *_metadata,
-			  struct _test_data_ring *self)
+			  struct _test_data_ring *self, int other)
 {
 	EXPECT_EQ(0, pts_page_state(self->nfd, PG(2)));
 	EXPECT_EQ(PTS_ARMED, pts_page_state(self->nfd, PG(3)));
@@ -496,27 +496,33 @@ static void two_are_armed(struct __test_metadata *_metadata,
 	EXPECT_TRUE(pts_writes(self->win + PG(2), 2));
 	EXPECT_TRUE(pts_writes(self->win + PG(5), 2));
 	EXPECT_TRUE(pts_no_event(self->nfd));
+	/* Nor does it keep the others from somebody else. */
+	EXPECT_EQ(0, pts_arm(other, PG(5), PG(1), 0, 0));
+	EXPECT_EQ(0, pts_resolve(other, PG(5), PG(1), PTSHARE_DISARM));
 }
 
 /*
- * Pinned while ARM is under way: what was armed is undone, and what was there
- * before is there again.
+ * Pinned while ARM of @nr pages is under way: what was armed is undone, and
+ * what was there before is there again.
  */
-TEST_F_TIMEOUT(ring, pinned_meanwhile, TIMEOUT)
+static void arm_against_pins(struct __test_metadata *_metadata,
+			     struct _test_data_ring *self, unsigned int nr)
 {
 	struct pinner p = { .page = self->win + PG(6) };
 	unsigned int armed = 0, busy = 0;
 	struct pts_child c;
-	int err;
+	int err, other;
 
+	other = pts_notify(self->rig.ctl, 0);
+	ASSERT_GE(other, 0);
 	p.stop = mmap(NULL, pts_psz, PTS_RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_EQ(0, pts_fork(&c, pin_and_unpin, &p));
 	arm_two(_metadata, self);
 	while (armed < 100 || busy < 100) {
-		err = arm(self, 2, 5, PTSHARE_SIGNAL, PTSHARE_KERNEL_FAIL);
+		err = arm(self, 2, nr, PTSHARE_SIGNAL, PTSHARE_KERNEL_FAIL);
 		if (!err) {
 			armed++;
-			EXPECT_EQ(0, pts_resolve(self->nfd, PG(2), PG(5),
+			EXPECT_EQ(0, pts_resolve(self->nfd, PG(2), PG(nr),
 						 PTSHARE_DISARM));
 			/* Of pins that were refused. */
 			pts_drain(self->nfd);
@@ -525,7 +531,7 @@ TEST_F_TIMEOUT(ring, pinned_meanwhile, TIMEOUT)
 			busy++;
 			ASSERT_EQ(-EBUSY, err);
 			pts_drain(self->nfd);
-			two_are_armed(_metadata, self);
+			two_are_armed(_metadata, self, other);
 		}
 	}
 	TH_LOG("%u armed, %u busy", armed, busy);
@@ -533,6 +539,19 @@ TEST_F_TIMEOUT(ring, pinned_meanwhile, TIMEOUT)
 	EXPECT_EQ(0, pts_join(&c));
 	EXPECT_TRUE(pts_writes(self->win + PG(3), 3));
 	EXPECT_TRUE(pts_told(self->nfd, 0, PG(3), getpid()));
+}
+
+TEST_F_TIMEOUT(ring, pinned_meanwhile, TIMEOUT)
+{
+	arm_against_pins(_metadata, self, 5);
+}
+
+/* The range shows some pages of the file twice, so one claim cuts another. */
+TEST_F_TIMEOUT(ring, pinned_meanwhile_there_twice, TIMEOUT)
+{
+	ASSERT_EQ(0, pts_map(self->rig.ctl, self->rig.mem, PTS_RW, PG(PAGES),
+			     PG(2), PG(4)));
+	arm_against_pins(_metadata, self, PAGES);
 }
 
 /* Pinned after: one write, and then the page stays written. */
