@@ -440,7 +440,8 @@ static int arm_alloc_undo(struct ptshare_segments *segs)
 
 	for (seg = segs->seg; seg < segs->seg + segs->nr; seg++) {
 		seg->armed = kvcalloc(BITS_TO_LONGS(seg->last - seg->first + 1),
-				      sizeof(long), GFP_KERNEL_ACCOUNT);
+				      sizeof(long),
+				      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 		if (!seg->armed)
 			return -ENOMEM;
 	}
@@ -465,10 +466,10 @@ static int arm_locked(struct ptshare_watch *watch,
 	unsigned long pinned;
 	int err;
 
-	/* Before anything is changed: who loses an entry by this gets it back. */
-	if (strict && arm_protect(segs, false))
-		return -EBUSY;
 	err = strict ? arm_alloc_undo(segs) : 0;
+	/* Before anything is changed: who loses an entry by this gets it back. */
+	if (!err && strict && arm_protect(segs, false))
+		err = -EBUSY;
 	if (!err)
 		err = arm_claim(watch, segs, arm);
 	if (err)

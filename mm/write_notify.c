@@ -143,13 +143,15 @@ void wn_free_chunks(struct write_notify *wn, pgoff_t first, pgoff_t last)
 	unsigned long nr;
 
 	lockdep_assert_held(&wn_claim_mutex);
-	for (nr = first / WN_CHUNK_PAGES; nr <= last / WN_CHUNK_PAGES; nr++) {
-		chunk = NULL;
+	xa_for_each_range(&wn->chunks, nr, chunk, first / WN_CHUNK_PAGES,
+			  last / WN_CHUNK_PAGES) {
 		spin_lock(&wn->lock);
-		if (!wn->claiming &&
-		    !wn_first_range(wn, nr * WN_CHUNK_PAGES,
-				    (nr + 1) * WN_CHUNK_PAGES - 1))
-			chunk = xa_erase(&wn->chunks, nr);
+		if (wn->claiming ||
+		    wn_first_range(wn, nr * WN_CHUNK_PAGES,
+				   (nr + 1) * WN_CHUNK_PAGES - 1))
+			chunk = NULL;
+		else
+			xa_erase(&wn->chunks, nr);
 		spin_unlock(&wn->lock);
 		if (chunk)
 			kfree_rcu(chunk, rcu);

@@ -74,17 +74,22 @@ static unsigned int find_mms(struct address_space *mapping,
 	return nr;
 }
 
-/* Takes the write bit out of vm_page_prot; faults in flight end first. */
+/*
+ * Takes the write bit out of vm_page_prot; faults in flight end first. -EAGAIN
+ * for a process that is going away, which will be found until it is gone.
+ */
 static int fix_mm(struct mm_struct *mm, struct address_space *mapping)
 {
 	struct vm_area_struct *vma;
 	struct vma_iterator vmi;
+	int err = -EAGAIN;
 
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
 	/* A fork that failed leaves a tree behind that must not be walked. */
 	if (check_stable_address_space(mm))
 		goto out_unlock;
+	err = 0;
 	vma_iter_init(&vmi, mm, 0);
 	for_each_vma(vmi, vma) {
 		if (!vma->vm_file || vma->vm_file->f_mapping != mapping ||
@@ -95,7 +100,7 @@ static int fix_mm(struct mm_struct *mm, struct address_space *mapping)
 	}
 out_unlock:
 	mmap_write_unlock(mm);
-	return 0;
+	return err;
 }
 
 /**
@@ -112,8 +117,9 @@ out_unlock:
 int wn_enable(struct write_notify *wn)
 {
 	struct mm_struct *mms[MM_BATCH];
+	int err = 0, fixed;
 	unsigned int nr, i;
-	int err = 0;
+	bool again;
 
 	/* Pairs with the release below. */
 	if (smp_load_acquire(&wn->enabled))
@@ -126,11 +132,18 @@ int wn_enable(struct write_notify *wn)
 	smp_mb__after_atomic();
 	do {
 		nr = find_mms(wn->mapping, mms);
+		again = false;
 		for (i = 0; i < nr; i++) {
-			if (!err)
-				err = fix_mm(mms[i], wn->mapping);
+			fixed = err ?: fix_mm(mms[i], wn->mapping);
 			mmput(mms[i]);
+			if (fixed == -EAGAIN)
+				again = true;
+			else
+				err = fixed;
 		}
+		/* It may need this processor to get away. */
+		if (again)
+			schedule_timeout_killable(1);
 		if (fatal_signal_pending(current))
 			err = -EINTR;
 	} while (nr && !err);

@@ -297,8 +297,8 @@ unsigned long wn_drop(struct wn_range *range, pgoff_t first, pgoff_t last,
 
 	first = max(first, range->it.start);
 	last = min(last, range->it.last);
-	mutex_lock(&wn_claim_mutex);
 	woken = disarm(range, first, last);
+	mutex_lock(&wn_claim_mutex);
 	spin_lock(&wn->lock);
 	if (tell)
 		wn_queue_add(range, PTSHARE_EVENT_DISARMED, 0, first,
