@@ -198,19 +198,50 @@ static void part_unarm(struct scan *scan, const struct scan_part *part,
 	spin_unlock(&part->wn->lock);
 }
 
+/* Which pages from bit @first to @last are pinned? false if none is. */
+static bool part_pins(const struct scan_part *part, unsigned long first,
+		      unsigned long last, unsigned long *pinned)
+{
+	pgoff_t base = part_base(part);
+	DECLARE_BITMAP(bits, WN_CHUNK_PAGES) = {};
+
+	if (!wn_settle(part->wn, base + first, base + last, false, bits))
+		return false;
+	bitmap_shift_left(pinned, bits, first, WN_CHUNK_PAGES);
+	return true;
+}
+
 /* Arming is done when no CPU can write unseen; a pin can. */
 static void part_rearm(struct scan *scan, const struct scan_part *part)
 {
 	unsigned long first = find_first_bit(scan->found, WN_CHUNK_PAGES);
 	unsigned long last = find_last_bit(scan->found, WN_CHUNK_PAGES);
 	pgoff_t base = part_base(part);
-	DECLARE_BITMAP(pinned, WN_CHUNK_PAGES) = {};
 
 	wn_protect(part->wn, base + first, base + last);
-	if (wn_settle(part->wn, base + first, base + last, false, pinned)) {
-		bitmap_shift_left(scan->pinned, pinned, first, WN_CHUNK_PAGES);
+	if (part_pins(part, first, last, scan->pinned))
 		part_put_back(scan, part, scan->pinned);
-	}
+}
+
+/*
+ * Armed and yet written is what was written or pinned when it was armed. As
+ * long as it is pinned it may be written at any time, and stays written.
+ */
+static void part_keep_pinned(struct scan *scan, const struct scan_part *part)
+{
+	DECLARE_BITMAP(both, WN_CHUNK_PAGES);
+	DECLARE_BITMAP(pinned, WN_CHUNK_PAGES);
+
+	bitmap_and(both, scan->armed, scan->written, WN_CHUNK_PAGES);
+	if (!bitmap_and(both, both, scan->found, WN_CHUNK_PAGES))
+		return;
+	if (!part_pins(part, find_first_bit(both, WN_CHUNK_PAGES),
+		       find_last_bit(both, WN_CHUNK_PAGES), pinned))
+		return;
+	bitmap_and(both, both, pinned, WN_CHUNK_PAGES);
+	bitmap_or(scan->pinned, scan->pinned, both, WN_CHUNK_PAGES);
+	if (scan->arg->flags & PTSHARE_SCAN_CLEAR)
+		part_put_back(scan, part, both);
 }
 
 static u64 page_categories(const struct scan *scan, unsigned long bit)
@@ -266,20 +297,16 @@ static void part_tell(struct scan *scan, const struct scan_part *part)
 /* One chunk. */
 static void scan_part(struct scan *scan, const struct scan_part *part)
 {
-	pgoff_t base = part_base(part);
-	DECLARE_BITMAP(pinned, WN_CHUNK_PAGES) = {};
-
 	bitmap_zero(scan->pinned, WN_CHUNK_PAGES);
-	if (scan->arg->categories & PTSHARE_PAGE_PINNED) {
-		wn_settle(part->wn, part->first, part->last, false, pinned);
-		bitmap_shift_left(scan->pinned, pinned, part->first - base,
-				  WN_CHUNK_PAGES);
-	}
+	if (scan->arg->categories & PTSHARE_PAGE_PINNED)
+		part_pins(part, part->first % WN_CHUNK_PAGES,
+			  part->last % WN_CHUNK_PAGES, scan->pinned);
 	spin_lock(&part->wn->lock);
 	part_take(scan, part);
 	spin_unlock(&part->wn->lock);
-	if ((scan->arg->flags & PTSHARE_SCAN_REARM) &&
-	    !bitmap_empty(scan->found, WN_CHUNK_PAGES))
+	if (!(scan->arg->flags & PTSHARE_SCAN_REARM))
+		part_keep_pinned(scan, part);
+	else if (!bitmap_empty(scan->found, WN_CHUNK_PAGES))
 		part_rearm(scan, part);
 	part_tell(scan, part);
 }

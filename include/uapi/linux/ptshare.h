@@ -448,7 +448,8 @@ struct ptshare_scan_region {
  *
  * Tells pages that were armed through this fd. With PTSHARE_SCAN_REARM the
  * pages told are armed again, with the parameters they had, before the call
- * returns; read their contents after it. A page that is pinned stays written.
+ * returns; read their contents after it. A page that is armed and pinned stays
+ * written.
  * A call that fails has forgotten nothing.
  */
 struct ptshare_scan {

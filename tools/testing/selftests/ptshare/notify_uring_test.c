@@ -427,7 +427,10 @@ static int read_fixed(struct _test_data_ring *self, __u64 page)
 TEST_F_TIMEOUT(ring, pinned_before, TIMEOUT)
 {
 	struct ptshare_arm a = { .offset = PG(3), .length = PG(4) };
+	struct iovec iov = { self->win + PG(4), pts_psz };
 	struct ptshare_scan_region r[4];
+	struct io_uring other;
+	int round;
 
 	ASSERT_EQ(0, register_page(self, 5));
 	EXPECT_EQ(-EBUSY, arm(self, 3, 4, PTSHARE_BLOCK, 0));
@@ -447,9 +450,35 @@ TEST_F_TIMEOUT(ring, pinned_before, TIMEOUT)
 	EXPECT_EQ(8, read_fixed(self, 5));
 	EXPECT_TRUE(pts_no_event(self->nfd));
 	EXPECT_TRUE(pts_reads(self->win + PG(5), pts_stamp(4, 0)));
+	/* So each scan says that it may have been, whatever is asked for. */
+	for (round = 0; round < 3; round++) {
+		ASSERT_EQ(1, pts_scan(self->nfd, PTSHARE_SCAN_CLEAR, 0,
+				      PG(PAGES), 0, r, 4));
+		EXPECT_EQ(PG(5), r[0].start);
+		EXPECT_EQ(PG(6), r[0].end);
+		EXPECT_EQ(PTS_WRITTEN | PTS_ARMED | PTSHARE_PAGE_PINNED,
+			  r[0].categories);
+		EXPECT_EQ(8, read_fixed(self, 5));
+	}
+	/* Another one, that is pinned since and was told: it is not armed. */
+	ASSERT_EQ(0, io_uring_queue_init(4, &other, 0));
+	ASSERT_EQ(0, io_uring_register_buffers(&other, &iov, 1));
+	ASSERT_EQ(2, pts_scan(self->nfd, 0, 0, PG(PAGES), PTSHARE_PAGE_PINNED, r,
+			      4));
+	EXPECT_EQ(PG(4), r[0].start);
+	EXPECT_EQ(PTS_WRITTEN | PTSHARE_PAGE_PINNED, r[0].categories);
+	EXPECT_EQ(PTS_WRITTEN | PTS_ARMED | PTSHARE_PAGE_PINNED,
+		  r[1].categories);
+	EXPECT_EQ(0, io_uring_unregister_buffers(&other));
+	io_uring_queue_exit(&other);
+	EXPECT_EQ(1, pts_drain(self->nfd));
+	EXPECT_EQ(0, pts_resolve(self->nfd, PG(4), PG(1), PTSHARE_DISARM));
 	EXPECT_EQ(0, io_uring_unregister_buffers(&self->ring));
 	EXPECT_EQ(0, pts_scan(self->nfd, 0, 0, PG(PAGES), PTSHARE_PAGE_PINNED, r,
 			      4));
+	/* Of the time before that, and then no more. */
+	EXPECT_EQ(1, pts_written(self->nfd, PTSHARE_SCAN_CLEAR, 0, PG(PAGES)));
+	EXPECT_EQ(0, pts_written(self->nfd, PTSHARE_SCAN_CLEAR, 0, PG(PAGES)));
 	EXPECT_EQ(0, arm(self, 3, 4, PTSHARE_BLOCK, 0));
 }
 
