@@ -16,6 +16,7 @@
 #include <linux/poll.h>
 #include <linux/ptshare.h>
 #include <linux/sched.h>
+#include <linux/sched/coredump.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 #include <linux/uio.h>
@@ -117,11 +118,22 @@ void wn_queue_free(struct wn_queue *queue)
 
 /*
  * Where a process of somebody else has its memory is not told to all who may
- * write to the file.
+ * write to the file; nor where one with more rights has it, or one that another
+ * writes to, of which nothing is known here.
  */
-static bool may_see_address(const struct wn_queue *queue)
+static bool may_see_address(const struct wn_queue *queue, u16 flags)
 {
-	return queue->sees_all || uid_eq(current_uid(), queue->cred->euid);
+	const struct cred *cred = current_real_cred();
+	struct mm_struct *mm = current->mm;
+
+	if (queue->sees_all)
+		return true;
+	if (flags & PTSHARE_EVENT_F_REMOTE || !mm)
+		return false;
+	return uid_eq(cred->uid, queue->cred->euid) &&
+	       uid_eq(cred->euid, queue->cred->euid) &&
+	       cap_issubset(cred->cap_permitted, queue->cred->cap_permitted) &&
+	       get_dumpable(mm) == SUID_DUMP_USER;
 }
 
 /* The place for one more event, with @seq; NULL if it is dropped. */
@@ -177,7 +189,7 @@ void wn_queue_add(struct wn_range *range, u16 type, u16 flags, pgoff_t index,
 			.cookie		= range->params.cookie,
 			.offset		= wn_range_offset(range, index),
 			.length		= (u64)nr << PAGE_SHIFT,
-			.addr		= may_see_address(queue) ? addr : 0,
+			.addr		= may_see_address(queue, flags) ? addr : 0,
 			.seq		= seq,
 			.time_ns	= ktime_get_ns(),
 			.pid		= get_pid(task_tgid(current)),

@@ -485,8 +485,10 @@ struct ptshare_scan {
  * @cookie: of the arming
  * @offset: in the container, in bytes
  * @length: bytes, whole pages
- * @addr: address of the access, 0 with PTSHARE_EVENT_F_SYSCALL, and 0 for a
- *	process of another user unless the notify fd was made with CAP_SYS_PTRACE
+ * @addr: address of the access, 0 with PTSHARE_EVENT_F_SYSCALL; unless the
+ *	notify fd was made with CAP_SYS_PTRACE, also 0 with
+ *	PTSHARE_EVENT_F_REMOTE, and for a process of another user, with more
+ *	capabilities, or that is not dumpable
  * @seq: goes up by 1 for each event, also for those that were dropped
  * @time_ns: CLOCK_MONOTONIC
  * @pid: process that writes, in the reader's pid namespace; 0 if not visible

@@ -473,17 +473,23 @@ static int monitor_of_strangers(int sock, void *arg)
 	if (pts_become(65534, 0))
 		return 1;
 	nfd = pts_notify(self->rig.ctl, QUEUE);
-	if (nfd < 0 || pts_arm(nfd, PG(2), PG(2), PTSHARE_ASYNC,
+	if (nfd < 0 || pts_arm(nfd, PG(2), PG(3), PTSHARE_ASYNC,
 			       PTSHARE_KERNEL_ALLOW))
 		return 2;
 	if (pts_ask(sock, 1) != 1 || pts_read_event(nfd, &ev, PTS_SOON_MS))
 		return 3;
 	if (ev.offset != PG(2) || ev.addr)
 		return 4;
-	/* Its own store. */
+	/* Its own store; but not as one that ptrace would not show it. */
+	prctl(PR_SET_DUMPABLE, 1);
 	if (!pts_writes(self->win + PG(3), 1) || pts_read_event(nfd, &ev, 0))
 		return 5;
-	return ev.addr == (uintptr_t)self->win + PG(3) ? 0 : 6;
+	if (ev.addr != (uintptr_t)self->win + PG(3))
+		return 6;
+	prctl(PR_SET_DUMPABLE, 0);
+	if (!pts_writes(self->win + PG(4), 1) || pts_read_event(nfd, &ev, 0))
+		return 7;
+	return ev.offset != PG(4) || ev.addr ? 8 : 0;
 }
 
 /* Where somebody else's process has its memory is not for everybody. */
