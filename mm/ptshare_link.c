@@ -691,7 +691,7 @@ static void window_unlink_range(struct vm_area_struct *vma, pgoff_t first,
  * @start: first address in cmm, aligned to 2 MiB
  * @end: end, likewise
  *
- * Context: the gates of the blocks are closed; sleeps.
+ * Context: the gates of the blocks are closed, if there are windows; sleeps.
  */
 void ptshare_unlink_blocks(struct ptshare *pt, unsigned long start,
 			   unsigned long end)
@@ -700,7 +700,9 @@ void ptshare_unlink_blocks(struct ptshare *pt, unsigned long start,
 	pgoff_t last = (end - 1 - PTSHARE_BASE) >> PAGE_SHIFT;
 	struct vm_area_struct *vma;
 
-	VM_WARN_ON_ONCE(!ptshare_gate_closed(pt, start));
+	/* Without windows, khugepaged may come when nobody closes gates any more. */
+	VM_WARN_ON_ONCE(atomic_read(&pt->nr_windows) &&
+			!ptshare_gate_closed(pt, start));
 	if (!blocks_linked(pt, start, end))
 		return;
 	i_mmap_lock_read(&pt->mapping);

@@ -95,6 +95,12 @@ static pgtable_t take_table(struct mm_struct *cmm, pmd_t *pmdp)
 	ptl = pte_lockptr(cmm, pmdp);
 	spin_lock_nested(ptl, SINGLE_DEPTH_NESTING);
 	if (table_empty((pte_t *)pmd_page_vaddr(*pmdp))) {
+		/*
+		 * Reclaim may have emptied it and not have flushed yet. Who
+		 * changes entries looks for that under the lock of a table,
+		 * and will find none here.
+		 */
+		flush_tlb_batched_pending(cmm);
 		table = pmd_pgtable(*pmdp);
 		pmd_clear(pmdp);
 	}
