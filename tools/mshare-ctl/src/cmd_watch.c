@@ -167,9 +167,9 @@ const struct command cmd_watch = {
 "  -n, --noheadings    no headings\n"
 "  -b, --bytes         sizes and offsets as plain numbers of bytes\n",
 	.more =
-"Without a range all regions are watched. A line is armed, write, disarmed,\n"
-"overflow (events were dropped) or scan (pages found written after that, which\n"
-"may have been told before).\n"
+"Without a range all regions are watched; each is told on stderr when it is\n"
+"armed. A line is write, disarmed, overflow (events were dropped) or scan (pages\n"
+"found written after that, which may have been told before).\n"
 "TIME is in seconds, or has ms, s, m or h behind it. SIGINT and SIGTERM end the\n"
 "watch with status 0; --timeout before --count is reached is status 1.\n",
 	.control = true,

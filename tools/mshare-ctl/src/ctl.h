@@ -75,6 +75,7 @@ int target_open(struct target *target, const char *name);
 
 /* util.c: one line on stderr; the functions with a result return it */
 void ctl_error(const char *fmt, ...) __printf(1, 2);
+void ctl_note(const char *fmt, ...) __printf(1, 2);
 void ctl_hint(const char *fmt, ...) __printf(1, 2);
 int ctl_usage(const char *fmt, ...) __printf(1, 2);
 void ctl_text_error(const char *file, const struct ptshare_error *err);

@@ -29,6 +29,15 @@ void ctl_error(const char *fmt, ...)
 	va_end(ap);
 }
 
+void ctl_note(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vprint("", fmt, ap);
+	va_end(ap);
+}
+
 void ctl_hint(const char *fmt, ...)
 {
 	va_list ap;

@@ -14,6 +14,8 @@
 #define SCAN_BATCH	512
 /* After so many events the deadline and the signals get their turn. */
 #define EVENT_BATCH	256
+/* More needs CAP_SYS_PTRACE. */
+#define MAX_WRITER_TIMEOUT	(3600 * CTL_SECOND)
 
 struct watch {
 	const struct watch_request *req;
@@ -48,7 +50,7 @@ static const char *arm_reason(const struct watch_request *req, int ret)
 		return "the backing was not opened for writing";
 	case EPERM:
 		if (req->on_kernel == PTSHARE_KERNEL_BLOCK ||
-		    req->writer_timeout_ns == CTL_NEVER)
+		    req->writer_timeout_ns > MAX_WRITER_TIMEOUT)
 			return "this needs CAP_SYS_PTRACE";
 		return "this mode is for the owner of the file";
 	case EBUSY:
@@ -95,6 +97,19 @@ static int add_range(struct watch *w, const struct watch_range *range)
 	return 0;
 }
 
+/* Not among the lines: there is one for each write, and programs count them. */
+static void tell_armed(const struct ptshare_arm *arg)
+{
+	char name[CTL_RANGE_NAME], size[24];
+
+	ctl_range_name(arg->offset, arg->length, name);
+	if (arg->pinned)
+		ctl_note("%s: armed, %s pinned, which can be written unseen",
+			 name, ptshare_size_format(arg->pinned, size));
+	else
+		ctl_note("%s: armed", name);
+}
+
 static int arm(struct watch *w, const struct watch_range *range)
 {
 	struct ptshare_arm arg = {
@@ -106,14 +121,12 @@ static int arm(struct watch *w, const struct watch_range *range)
 		.on_close = w->req->on_close,
 		.timeout_ns = w->req->writer_timeout_ns,
 	};
-	struct watch_line line;
 	int ret;
 
 	ret = ptshare_arm(w->fd, &arg);
 	if (ret)
 		return ret;
-	watch_armed(&line, &arg);
-	watch_print(&w->style, &line);
+	tell_armed(&arg);
 	return add_range(w, range);
 }
 

@@ -11,7 +11,6 @@ struct watch_line {
 	uint64_t time_ns;	/* CLOCK_MONOTONIC */
 	uint64_t offset;
 	uint64_t length;	/* 0: of no range */
-	uint64_t pinned;
 	uint64_t addr;
 	uint64_t flags;
 	const char *const *flag_names;	/* one for each bit */
@@ -31,7 +30,6 @@ void watch_print(const struct watch_style *style, const struct watch_line *line)
 void watch_event(struct watch_line *line, const struct ptshare_event *event);
 void watch_region(struct watch_line *line,
 		  const struct ptshare_scan_region *region);
-void watch_armed(struct watch_line *line, const struct ptshare_arm *arm);
 
 /* watch.c */
 struct watch_range {

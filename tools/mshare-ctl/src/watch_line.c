@@ -79,19 +79,6 @@ void watch_region(struct watch_line *line,
 	};
 }
 
-void watch_armed(struct watch_line *line, const struct ptshare_arm *arm)
-{
-	*line = (struct watch_line) {
-		.type = "armed",
-		.time_ns = ctl_now(),
-		.offset = arm->offset,
-		.length = arm->length,
-		.pinned = arm->pinned,
-		.flags = arm->pinned ? PTSHARE_PAGE_PINNED : 0,
-		.flag_names = page_flags,
-	};
-}
-
 void watch_headings(const struct watch_style *style)
 {
 	if (!style->json && !style->noheadings)
@@ -177,7 +164,6 @@ static void print_json(const struct watch_line *line)
 	json_number("pid", writer, writer ? event->pid : 0);
 	json_number("tid", writer, writer ? event->tid : 0);
 	json_number("addr", line->addr, line->addr);
-	json_number("pinned", !strcmp(line->type, "armed"), line->pinned);
 	printf(",\"flags\":[%s]",
 	       join_flags(line, "\"", flags, sizeof(flags)));
 	if (*line->command)
