@@ -80,11 +80,6 @@ static int parse_source(const struct pts_line *line,
 		return parse_hugetlb(line, text + 8, region, err);
 	if (!strncmp(text, "fd:", 3))
 		return parse_fd(line, text + 3, region, err);
-	if (!strncmp(text, "inode:", 6)) {
-		bad_source(line, err, "nothing tells how to open this file");
-		pts_hint(err, "put its path here, or fd:N if you have it open");
-		return -EINVAL;
-	}
 	region->kind = PTSHARE_SOURCE_PATH;
 	return 0;
 }

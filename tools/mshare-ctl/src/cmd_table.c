@@ -81,7 +81,7 @@ static void add_row(struct out *out, const struct ptshare_region *region,
 }
 
 static int fill(struct out *out, bool plain, const struct target *target,
-		const struct regions *regions)
+		const struct regions *regions, bool *lost)
 {
 	struct sources *sources;
 	size_t i;
@@ -90,7 +90,7 @@ static int fill(struct out *out, bool plain, const struct target *target,
 	if (!sources)
 		return -ENOMEM;
 	for (i = 0; i < regions->nr; i++) {
-		char *name = sources_name(sources, &regions->array[i]);
+		char *name = sources_name(sources, &regions->array[i], lost);
 		char *word = name && plain ? ctl_escape(name) : NULL;
 
 		add_row(out, &regions->array[i], word ? word : name);
@@ -102,13 +102,15 @@ static int fill(struct out *out, bool plain, const struct target *target,
 }
 
 /* What the lines don't say, in a form that the layout parser passes over. */
-static void print_comment(const struct ptshare_info *info)
+static void print_comment(const struct ptshare_info *info, bool lost)
 {
 	char size[24];
 
 	printf("# ptshare %" PRIu64 ": --length %s --max-prot %s\n",
 	       (uint64_t)info->id, ptshare_size_format(info->length, size),
 	       ptshare_prot_format(info->max_prot));
+	if (lost)
+		puts("# memfd:DEV:INO: nothing else has it open; read back, it is new and empty");
 }
 
 static int failed(const char *name, int ret)
@@ -124,6 +126,7 @@ static int print(struct out_options *opts, const char *name)
 	bool comment = plain && !opts->noheadings;
 	struct regions regions = { 0 };
 	struct target target;
+	bool lost = false;
 	struct out *out;
 	int ret;
 
@@ -136,12 +139,12 @@ static int print(struct out_options *opts, const char *name)
 		return ret;
 	ret = read_regions(target.fd, &regions);
 	if (!ret)
-		ret = fill(out, plain, &target, &regions);
+		ret = fill(out, plain, &target, &regions, &lost);
 	free(regions.array);
 	if (ret)
 		return failed(name, ret);
 	if (comment)
-		print_comment(&target.info);
+		print_comment(&target.info, lost);
 	return out_finish(out);
 }
 
@@ -191,8 +194,8 @@ const struct command cmd_table = {
 	.more =
 "The plain form can be given to 'run -f' and 'map -f'. SOURCE is fd:N if the\n"
 "container is FD and the backing is open here too; else a path of the backing,\n"
-"or of the fd or mapping of a process that has it; else inode:DEV:INO, which\n"
-"can't be read back.\n",
+"or of the fd or mapping of a process that has it; else memfd:DEV:INO, which\n"
+"gives new and empty memory when it is read back.\n",
 	.columns = columns,
 	.nr_columns = ARRAY_SIZE(columns),
 	.defaults = defaults,

@@ -173,7 +173,7 @@ struct sources;
 struct sources *sources_find(const struct target *target,
 			     const struct ptshare_region *regions, size_t nr);
 char *sources_name(const struct sources *sources,
-		   const struct ptshare_region *region);
+		   const struct ptshare_region *region, bool *lost);
 void sources_free(struct sources *sources);
 
 #endif /* MSHARE_CTL_H */

@@ -265,16 +265,21 @@ struct sources *sources_find(const struct target *target,
 	return sources;
 }
 
-/* To be released by free(); NULL when out of memory. */
+/*
+ * To be released by free(); NULL when out of memory. What nobody can open has
+ * the name of new memory, one for each file, so that a layout can be made of it:
+ * then @lost is set.
+ */
 char *sources_name(const struct sources *sources,
-		   const struct ptshare_region *region)
+		   const struct ptshare_region *region, bool *lost)
 {
 	const struct source *source = find(sources, region->dev, region->ino);
 	char *name;
 
 	if (source && source->name)
 		return strdup(source->name);
-	if (asprintf(&name, "inode:%u:%u:%" PRIu64, major(region->dev),
+	*lost = true;
+	if (asprintf(&name, "memfd:%u:%u:%" PRIu64, major(region->dev),
 		     minor(region->dev), (uint64_t)region->ino) < 0)
 		return NULL;
 	return name;

@@ -153,8 +153,6 @@ refused()
 	refused "0 4K r fd:" "1: source 'fd:': expected 'fd:N'"
 	refused "0 4K r fd:0x3" "1: source 'fd:0x3': expected 'fd:N'"
 	refused "0 4K r fd:99999999999" "1: source 'fd:99999999999': expected 'fd:N'"
-	refused "0 4K r inode:0:1:5" "1: source 'inode:0:1:5': nothing tells how to open this file"
-	assert_hint "put its path here, or fd:N if you have it open"
 }
 
 @test "what is misaligned gets the next aligned value" {
