@@ -24,25 +24,26 @@ struct stat_request {
 	const struct target *target;	/* NULL: all containers */
 	uint64_t interval_ns;
 	uint64_t count;
-	bool json;
-	bool noheadings;
-	bool bytes;
+	struct out_options opts;
 };
 
-/* In the order in which they are printed. */
-static const struct {
-	enum scan_value value;
-	const char *key;
-	bool size;
-} columns[] = {
-	{ SCAN_REGIONS, "regions", false },
-	{ SCAN_WINDOWS, "windows", false },
-	{ SCAN_LINKS, "links", false },
-	{ SCAN_MIRRORS, "mirrors", false },
-	{ SCAN_FLUSHES, "flushes", false },
-	{ SCAN_RSS, "rss", true },
-	{ SCAN_PGTABLES, "pgtables", true },
-	{ SCAN_SAVED, "saved", true },
+enum {
+	TIME, BOXES, REGIONS, WINDOWS, LINKS, MIRRORS, FLUSHES, RSS, PGTABLES,
+	SAVED, SYSTEM,
+};
+
+static const struct out_column columns[] = {
+	[TIME] = { "TIME", "seconds since the start", OUT_NUMBER },
+	[BOXES] = { "BOXES", "containers that are summed up", OUT_NUMBER },
+	[REGIONS] = { "REGIONS", "number of regions", OUT_NUMBER },
+	[WINDOWS] = { "WINDOWS", "mappings in all processes", OUT_NUMBER },
+	[LINKS] = { "LINKS", "entries that share a page table", OUT_NUMBER },
+	[MIRRORS] = { "MIRRORS", "entries copied to private ones", OUT_NUMBER },
+	[FLUSHES] = { "FLUSHES", "TLB flushes so far", OUT_NUMBER },
+	[RSS] = { "RSS", "memory that is mapped", OUT_SIZE },
+	[PGTABLES] = { "PGTABLES", "the containers' own page tables", OUT_SIZE },
+	[SAVED] = { "SAVED", "page tables saved by links", OUT_SIZE },
+	[SYSTEM] = { "SYSTEM", "page tables of the machine", OUT_SIZE },
 };
 
 static uint64_t system_pgtables(void)
@@ -97,77 +98,122 @@ static int take_sample(const struct stat_request *req, struct sample *sample)
 
 /* --- output --------------------------------------------------------------- */
 
-static void print_headings(const struct stat_request *req)
+static uint64_t value_of(const struct sample *sample, size_t column)
 {
-	size_t i;
+	static const enum scan_value values[] = {
+		[REGIONS] = SCAN_REGIONS, [WINDOWS] = SCAN_WINDOWS,
+		[LINKS] = SCAN_LINKS, [MIRRORS] = SCAN_MIRRORS,
+		[FLUSHES] = SCAN_FLUSHES, [RSS] = SCAN_RSS,
+		[PGTABLES] = SCAN_PGTABLES, [SAVED] = SCAN_SAVED,
+	};
 
-	printf("%12s %5s", "TIME", "BOXES");
-	for (i = 0; i < ARRAY_SIZE(columns); i++) {
-		char name[16], *p;
-
-		snprintf(name, sizeof(name), "%s", columns[i].key);
-		for (p = name; *p; p++)
-			*p += 'A' - 'a';
-		printf(" %*s", req->bytes && columns[i].size ? 14 : 8, name);
+	switch (column) {
+	case BOXES:
+		return sample->boxes;
+	case SYSTEM:
+		return sample->system;
+	default:
+		return sample->value[values[column]];
 	}
-	printf(" %*s\n", req->bytes ? 14 : 8, "SYSTEM");
 }
 
-static void print_cell(const struct stat_request *req, uint64_t value,
-		       bool size)
+/*
+ * Each row is a table of its own, as nobody knows what the next ones need: cells
+ * for people are wide enough for all.
+ */
+static int cell_width(const struct out_options *opts, size_t column)
 {
-	char text[24];
-
-	if (size && !req->bytes)
-		printf(" %8s", ptshare_size_format(value, text));
-	else
-		printf(" %*" PRIu64, size ? 14 : 8, value);
+	if (out_machine(opts))
+		return 0;
+	switch (column) {
+	case TIME:
+		return 12;
+	case BOXES:
+		return 5;
+	default:
+		return opts->bytes && columns[column].kind == OUT_SIZE ? 14 : 8;
+	}
 }
 
-static void print_columns(const struct stat_request *req,
-			  const struct sample *sample, uint64_t start_ns)
+static void add_cell(struct out *out, const struct out_options *opts,
+		     size_t column, const char *text)
+{
+	char cell[32];
+
+	snprintf(cell, sizeof(cell), "%*s", cell_width(opts, column), text);
+	out_text(out, column, cell);
+}
+
+static void fill(struct out *out, const struct out_options *opts,
+		 const struct sample *sample, uint64_t start_ns)
 {
 	const uint64_t us = (sample->time_ns - start_ns) / 1000;
+	char text[24];
 	size_t i;
 
-	printf("%5" PRIu64 ".%06" PRIu64 " %5" PRIu64, us / 1000000,
-	       us % 1000000, sample->boxes);
-	for (i = 0; i < ARRAY_SIZE(columns); i++)
-		print_cell(req, sample->value[columns[i].value],
-			   columns[i].size);
-	print_cell(req, sample->system, true);
-	putchar('\n');
+	/* Integers: a locale may have another sign for the decimal point. */
+	snprintf(text, sizeof(text), "%" PRIu64 ".%06" PRIu64, us / 1000000,
+		 us % 1000000);
+	out_row(out);
+	add_cell(out, opts, TIME, text);
+	for (i = BOXES; i < ARRAY_SIZE(columns); i++) {
+		const uint64_t value = value_of(sample, i);
+
+		if (columns[i].kind == OUT_SIZE && !opts->bytes)
+			ptshare_size_format(value, text);
+		else
+			snprintf(text, sizeof(text), "%" PRIu64, value);
+		add_cell(out, opts, i, text);
+	}
 }
 
-static void print_json(const struct stat_request *req,
+/* A line for each row, so that they can be read as they come. */
+static void print_json(const struct stat_request *req, const struct out *out,
 		       const struct sample *sample)
 {
+	const char *sep = "{";
+	const char *p;
 	size_t i;
 
-	printf("{\"time_ns\":%" PRIu64 ",\"id\":", sample->time_ns);
-	if (req->target)
-		printf("%" PRIu64, (uint64_t)req->target->info.id);
-	else
-		printf("null");
-	printf(",\"boxes\":%" PRIu64, sample->boxes);
-	for (i = 0; i < ARRAY_SIZE(columns); i++)
-		printf(",\"%s\":%" PRIu64, columns[i].key,
-		       sample->value[columns[i].value]);
-	printf(",\"system\":%" PRIu64 "}\n", sample->system);
+	if (out_has(out, TIME)) {
+		printf("{\"time_ns\":%" PRIu64 ",\"id\":", sample->time_ns);
+		if (req->target)
+			printf("%" PRIu64, (uint64_t)req->target->info.id);
+		else
+			printf("null");
+		sep = ",";
+	}
+	for (i = BOXES; i < ARRAY_SIZE(columns); i++) {
+		if (!out_has(out, i))
+			continue;
+		printf("%s\"", sep);
+		for (p = columns[i].name; *p; p++)
+			putchar(*p - 'A' + 'a');
+		printf("\":%" PRIu64, value_of(sample, i));
+		sep = ",";
+	}
+	puts("}");
 }
 
-static void print_sample(const struct stat_request *req,
-			 const struct sample *sample, uint64_t start_ns,
-			 uint64_t row)
+static int print_sample(const struct stat_request *req,
+			const struct sample *sample, uint64_t start_ns,
+			uint64_t row)
 {
-	if (req->json) {
-		print_json(req, sample);
-		return;
+	struct out_options opts = req->opts;
+	struct out *out;
+
+	if (row && (row % ROWS_PER_PAGE || !isatty(STDOUT_FILENO)))
+		opts.noheadings = true;
+	out = out_new(&opts, "stat");
+	if (!out)
+		return CTL_FAILED;
+	if (opts.json) {
+		print_json(req, out, sample);
+		out_free(out);
+		return CTL_OK;
 	}
-	if (!req->noheadings &&
-	    (!row || (!(row % ROWS_PER_PAGE) && isatty(STDOUT_FILENO))))
-		print_headings(req);
-	print_columns(req, sample, start_ns);
+	fill(out, &opts, sample, start_ns);
+	return out_finish(out);
 }
 
 /* --- time ----------------------------------------------------------------- */
@@ -221,9 +267,10 @@ static int sample_all(const struct stat_request *req, int signals)
 					signals))
 			break;
 		ret = take_sample(req, &sample);
+		if (!ret)
+			ret = print_sample(req, &sample, start_ns, row);
 		if (ret)
 			return ret;
-		print_sample(req, &sample, start_ns, row);
 		if (fflush(stdout))
 			break;
 	}
@@ -233,8 +280,14 @@ static int sample_all(const struct stat_request *req, int signals)
 static int stat(struct stat_request *req, const char *name)
 {
 	struct target target;
+	struct out *out;
 	int ret, signals;
 
+	/* Is there a column that does not exist? */
+	out = out_new(&req->opts, "stat");
+	if (!out)
+		return CTL_USAGE;
+	out_free(out);
 	if (name) {
 		ret = target_open(&target, name);
 		if (ret)
@@ -268,6 +321,9 @@ static int run(int argc, char **argv)
 		{ "interval", required_argument, NULL, 'i' },
 		{ "count", required_argument, NULL, 'c' },
 		{ "json", no_argument, NULL, 'J' },
+		{ "raw", no_argument, NULL, 'r' },
+		{ "pairs", no_argument, NULL, 'P' },
+		{ "output", required_argument, NULL, 'o' },
 		{ "noheadings", no_argument, NULL, 'n' },
 		{ "bytes", no_argument, NULL, 'b' },
 		{ "help", no_argument, NULL, 'h' },
@@ -276,17 +332,14 @@ static int run(int argc, char **argv)
 	struct stat_request req = { 0 };
 	int c;
 
-	while ((c = getopt_long(argc, argv, "i:c:Jnbh", longopts, NULL)) >= 0) {
-		if (c == 'J')
-			req.json = true;
-		else if (c == 'n')
-			req.noheadings = true;
-		else if (c == 'b')
-			req.bytes = true;
-		else if (c == 'h' || c == '?')
+	while ((c = getopt_long(argc, argv, "i:c:JrPo:nbh", longopts,
+				NULL)) >= 0) {
+		if (out_option(&req.opts, c, optarg))
+			continue;
+		if (c == 'h' || c == '?')
 			return ctl_bad_option(c);
-		else if (!(c == 'i' ? set_interval(&req, optarg) :
-				      ctl_set_count(optarg, &req.count)))
+		if (!(c == 'i' ? set_interval(&req, optarg) :
+				 ctl_set_count(optarg, &req.count)))
 			return CTL_USAGE;
 	}
 	if (argc - optind > 1)
@@ -305,15 +358,12 @@ const struct command cmd_stat = {
 	.summary = "Print page tables used and saved, and other counters, as they change",
 	.options =
 "  -i, --interval TIME a row every TIME, until SIGINT or --count\n"
-"  -c, --count N       end after N rows; alone: one a second\n"
-"  -J, --json          one JSON object a line, sizes in bytes\n"
-"  -n, --noheadings    no headings\n"
-"  -b, --bytes         sizes as plain numbers of bytes\n",
+"  -c, --count N       end after N rows; alone: one a second\n",
 	.more =
 "Without TARGET the row is the sum over all containers that 'list' finds.\n"
-"LINKS are entries that share a page table, MIRRORS copies in private ones,\n"
-"FLUSHES TLB flushes so far, PGTABLES the containers' own page tables, SAVED what\n"
-"the links spare, SYSTEM the page tables of the whole machine.\n"
+"JSON is one object a line, with sizes in bytes, time_ns and id.\n"
 "TIME is in seconds, or has us, ms, s, m or h behind it.\n",
+	.columns = columns,
+	.nr_columns = ARRAY_SIZE(columns),
 	.run = run,
 };

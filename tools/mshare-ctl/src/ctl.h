@@ -138,9 +138,12 @@ struct out_options {
 
 struct out;
 
+bool out_option(struct out_options *opts, int c, const char *arg);
 bool out_parse(struct out_options *opts, int argc, char **argv, int args,
 	       int *ret);
 struct out *out_new(const struct out_options *opts, const char *name);
+void out_free(struct out *out);
+bool out_has(const struct out *out, size_t column);
 void out_row(struct out *out);
 void out_text(struct out *out, size_t column, const char *text);
 void out_number(struct out *out, size_t column, uint64_t value);

@@ -20,7 +20,7 @@ struct out {
 };
 
 /* False for what is no option of tables. */
-static bool set_option(struct out_options *opts, int c, const char *arg)
+bool out_option(struct out_options *opts, int c, const char *arg)
 {
 	switch (c) {
 	case 'J':
@@ -73,7 +73,7 @@ bool out_parse(struct out_options *opts, int argc, char **argv, int args,
 
 	while ((c = getopt_long(argc, argv, shortopts + skip, longopts + skip,
 				NULL)) >= 0) {
-		if (set_option(opts, c, optarg))
+		if (out_option(opts, c, optarg))
 			continue;
 		*ret = ctl_bad_option(c);
 		return false;
@@ -237,6 +237,17 @@ fail:
 	return NULL;
 }
 
+/* Is the column among those that were asked for? */
+bool out_has(const struct out *out, size_t column)
+{
+	size_t i;
+
+	for (i = 0; i < out->nr_selected; i++)
+		if (out->selected[i] == column)
+			return true;
+	return false;
+}
+
 void out_row(struct out *out)
 {
 	out->line = scols_table_new_line(out->table, NULL);
@@ -309,7 +320,7 @@ void out_number(struct out *out, size_t column, uint64_t value)
 	set_cell(out, column, text);
 }
 
-static void out_free(struct out *out)
+void out_free(struct out *out)
 {
 	scols_unref_table(out->table);
 	free(out);

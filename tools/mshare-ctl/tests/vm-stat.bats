@@ -122,6 +122,26 @@ add_window()
 	assert_equal "$(awk '{ print $8 }' <<<"$output")" 262144
 }
 
+@test "columns, raw and pairs" {
+	ctl stat "$box" -o REGIONS,boxes
+	assert_success
+	assert_equal "$(xargs <<<"$output")" "REGIONS BOXES 2 1"
+	ctl stat "$box" -rb -o REGIONS,RSS
+	assert_output $'REGIONS RSS\n2 0'
+	ctl stat "$box" -Pnb -c 2 -i 1ms -o BOXES,RSS
+	assert_output $'BOXES="1" RSS="0"\nBOXES="1" RSS="0"'
+	ctl stat "$box" -P
+	assert_output --regexp '^TIME="0\.[0-9]{6}" BOXES="1" REGIONS="2" .* SAVED="0" SYSTEM="[0-9.]+[KMG]"$'
+	ctl stat "$box" -J -o REGIONS,RSS
+	assert_output '{"regions":2,"rss":0}'
+	for wrong in "-o SIZE" "-J -r" "-P -r"; do
+		# shellcheck disable=SC2086
+		ctl stat "$box" $wrong
+		assert_failure 2
+		assert_output ""
+	done
+}
+
 @test "headings come once where there is no terminal, again where there is one" {
 	ctl stat "$box" -i 1ms -c 45
 	assert_equal "$(grep -c TIME <<<"$output")" 1
