@@ -42,6 +42,9 @@ static void add_kernel(struct out *out, const struct findings *found)
 	snprintf(detail, sizeof(detail), "Linux %s, %s ptshare", uts.release,
 		 found->kernel ? "with" : "without");
 	add(out, "kernel", found->kernel ? "ok" : "missing", detail);
+	/* It cannot be a module: who has the device has been built with it. */
+	add(out, "config", found->kernel ? "ok" : "missing",
+	    found->kernel ? "CONFIG_PTSHARE=y" : "CONFIG_PTSHARE is not set");
 }
 
 static void add_device(struct out *out, const struct findings *found)

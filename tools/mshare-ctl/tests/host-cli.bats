@@ -300,14 +300,15 @@ with_options=${commands/help /}
 	ctl check
 	assert_failure 3
 	assert_line --index 0 --regexp '^kernel +missing +Linux .*, without ptshare$'
-	assert_line --index 1 --regexp '^device +missing +/dev/ptshare$'
-	assert_line --index 2 --regexp '^permission +unknown'
+	assert_line --index 1 --regexp '^config +missing +CONFIG_PTSHARE is not set$'
+	assert_line --index 2 --regexp '^device +missing +/dev/ptshare$'
+	assert_line --index 3 --regexp '^permission +unknown'
 	ctl check -J
 	assert_failure 3
-	assert_json '[.check[].item] == ["kernel", "device", "permission", "features", "limits"]'
+	assert_json '[.check[].item] == ["kernel", "config", "device", "permission", "features", "limits"]'
 	assert_json '.check[0].status == "missing"'
 	ctl check -r -o item,status
-	assert_line --index 1 "device missing"
+	assert_line --index 2 "device missing"
 	ctl check -P -o ITEM
 	assert_line --index 0 'ITEM="kernel"'
 }

@@ -19,8 +19,9 @@ teardown()
 	assert_success
 	assert_equal "$stderr" ""
 	assert_line --index 0 --regexp '^kernel +ok +Linux .*, with ptshare$'
-	assert_line --index 1 --regexp '^device +ok +/dev/ptshare$'
-	assert_line --index 2 --regexp '^permission +ok +may create containers$'
+	assert_line --index 1 --regexp '^config +ok +CONFIG_PTSHARE=y$'
+	assert_line --index 2 --regexp '^device +ok +/dev/ptshare$'
+	assert_line --index 3 --regexp '^permission +ok +may create containers$'
 	assert_line --regexp '^features +ok +shmem notify$'
 	assert_line --regexp '^limits +ok +[0-9]+ regions, 65536 ranges, granule [0-9]+[KMG]$'
 	ctl check -J
