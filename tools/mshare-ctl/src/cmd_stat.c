@@ -148,7 +148,7 @@ static void fill(struct out *out, const struct out_options *opts,
 		 const struct sample *sample, uint64_t start_ns)
 {
 	const uint64_t us = (sample->time_ns - start_ns) / 1000;
-	char text[24];
+	char text[OUT_NUMBER_SIZE];
 	size_t i;
 
 	/* Integers: a locale may have another sign for the decimal point. */
@@ -157,12 +157,7 @@ static void fill(struct out *out, const struct out_options *opts,
 	out_row(out);
 	add_cell(out, opts, TIME, text);
 	for (i = BOXES; i < ARRAY_SIZE(columns); i++) {
-		const uint64_t value = value_of(sample, i);
-
-		if (columns[i].kind == OUT_SIZE && !opts->bytes)
-			ptshare_size_format(value, text);
-		else
-			snprintf(text, sizeof(text), "%" PRIu64, value);
+		out_format(out, i, value_of(sample, i), text);
 		add_cell(out, opts, i, text);
 	}
 }

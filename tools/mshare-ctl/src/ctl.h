@@ -74,9 +74,10 @@ struct target {
 int target_open(struct target *target, const char *name);
 
 /* util.c: one line on stderr; the functions with a result return it */
-void ctl_error(const char *fmt, ...) __printf(1, 2);
-void ctl_note(const char *fmt, ...) __printf(1, 2);
-void ctl_hint(const char *fmt, ...) __printf(1, 2);
+void ctl_print(const char *prefix, const char *fmt, ...) __printf(2, 3);
+#define ctl_error(...)	ctl_print("", __VA_ARGS__)
+#define ctl_note(...)	ctl_print("", __VA_ARGS__)
+#define ctl_hint(...)	ctl_print("hint: ", __VA_ARGS__)
 int ctl_usage(const char *fmt, ...) __printf(1, 2);
 void ctl_text_error(const char *file, const struct ptshare_error *err);
 int ctl_bad_option(int c);
@@ -138,6 +139,8 @@ struct out_options {
 
 struct out;
 
+#define OUT_NUMBER_SIZE	24
+
 bool out_option(struct out_options *opts, int c, const char *arg);
 bool out_parse(struct out_options *opts, int argc, char **argv, int args,
 	       int *ret);
@@ -147,6 +150,8 @@ bool out_has(const struct out *out, size_t column);
 void out_row(struct out *out);
 void out_text(struct out *out, size_t column, const char *text);
 void out_number(struct out *out, size_t column, uint64_t value);
+void out_format(const struct out *out, size_t column, uint64_t value,
+		char text[OUT_NUMBER_SIZE]);
 int out_finish(struct out *out);
 int out_finish_keys(struct out *out);
 bool out_machine(const struct out_options *opts);

@@ -306,17 +306,25 @@ void out_text(struct out *out, size_t column, const char *text)
 		set_cell(out, column, text);
 }
 
-void out_number(struct out *out, size_t column, uint64_t value)
+/* A number as the column and the options have it. */
+void out_format(const struct out *out, size_t column, uint64_t value,
+		char text[OUT_NUMBER_SIZE])
 {
 	enum out_kind kind = out->columns[column].kind;
-	char text[24];
 
 	if (kind == OUT_SIZE && !out->opts->bytes)
 		ptshare_size_format(value, text);
 	else if (kind == OUT_OFFSET && !out->opts->bytes)
-		snprintf(text, sizeof(text), "0x%" PRIx64, value);
+		snprintf(text, OUT_NUMBER_SIZE, "0x%" PRIx64, value);
 	else
-		snprintf(text, sizeof(text), "%" PRIu64, value);
+		snprintf(text, OUT_NUMBER_SIZE, "%" PRIu64, value);
+}
+
+void out_number(struct out *out, size_t column, uint64_t value)
+{
+	char text[OUT_NUMBER_SIZE];
+
+	out_format(out, column, value, text);
 	set_cell(out, column, text);
 }
 

@@ -20,30 +20,12 @@ static void vprint(const char *prefix, const char *fmt, va_list ap)
 	fputc('\n', stderr);
 }
 
-void ctl_error(const char *fmt, ...)
+void ctl_print(const char *prefix, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	vprint("", fmt, ap);
-	va_end(ap);
-}
-
-void ctl_note(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vprint("", fmt, ap);
-	va_end(ap);
-}
-
-void ctl_hint(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vprint("hint: ", fmt, ap);
+	vprint(prefix, fmt, ap);
 	va_end(ap);
 }
 
