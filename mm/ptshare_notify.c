@@ -357,7 +357,7 @@ static void claim_segment(struct ptshare_watch *watch, struct wn_segment *seg,
 		.on_close	= arm->on_close,
 	};
 	wn_claim(range, spares, &seg->replaced);
-	seg->range = range;
+	seg->claimed = true;
 }
 
 /* Chunks are there before the claim, and stay because of @claiming. */
@@ -398,7 +398,7 @@ static void claim_end(const struct ptshare_segments *segs)
 	for (seg = segs->seg; seg < segs->seg + segs->nr; seg++)
 		seg->wn->claiming--;
 	for (seg = segs->seg; seg < segs->seg + segs->nr; seg++)
-		if (!seg->range)
+		if (!seg->claimed)
 			wn_free_chunks(seg->wn, seg->first, seg->last);
 	mutex_unlock(&wn_claim_mutex);
 }

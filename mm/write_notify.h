@@ -151,8 +151,8 @@ struct wn_segment {
 	struct write_notify *wn;
 	pgoff_t first, last;
 	u64 offset;
-	/* While it is being armed: what it has now, had before, and which bits. */
-	struct wn_range *range;
+	/* While it is being armed: is it, what had it before, and which bits. */
+	bool claimed;
 	struct list_head replaced;
 	unsigned long *armed;
 };
